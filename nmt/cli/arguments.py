@@ -23,13 +23,6 @@ _SETTINGS: Final = "settings"  # metadata key of a field: keyword arguments of `
 _NAMES: Final = "names"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CommandArguments:
-    """Base of all arguments; `TITLE` is the help heading of the arguments of a class."""
-
-    TITLE: ClassVar[str]
-
-
 def positional(metavar: str, help: str, **settings: Any) -> Any:
     """Declare a field for an argument without dashes."""
     return field(metadata={_SETTINGS: {"metavar": metavar, "help": help, **settings}})
@@ -66,6 +59,19 @@ def repeated(metavar: str, help: str, *names: str) -> Any:
     """Declare a field for an option that may be given several times."""
     settings = {"metavar": metavar, "help": help, "action": "append", "default": []}
     return field(default_factory=list, metadata={_SETTINGS: settings, _NAMES: names})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandArguments:
+    """Base of all arguments; `TITLE` is the help heading of the arguments of a class."""
+
+    TITLE: ClassVar[str]
+
+    plugins: list[str] = repeated(
+        "FILE|MODULE",
+        "import plug-ins from this Python file or module; may be given several times",
+        "--plugin",
+    )
 
 
 def flag(help: str, key: str = "") -> Any:

@@ -23,6 +23,7 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 from nmt.core.console import escape_controls
 from nmt.core.errors import UserError, explain_system_error
+from nmt.system.plugins import allowed
 from nmt.system.process import (
     discard_stdout,
     has_store,
@@ -251,7 +252,8 @@ def _run_command(name: str, words: list[str]) -> int:
         parser.refuse(unknown)
     arguments = command.Arguments(**vars(given))
     _require_working_directory()
-    return command.run(arguments)
+    with allowed(arguments.plugins):
+        return command.run(arguments)
 
 
 def _require_working_directory() -> None:

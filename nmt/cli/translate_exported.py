@@ -21,7 +21,7 @@ from nmt.system.process import is_distributed
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
 
-_FILES: Final = ("run", "input", "output", "line_buffered", "max_line_bytes")
+_FILES: Final = ("plugins", "run", "input", "output", "line_buffered", "max_line_bytes")
 _MACHINE: Final = ("batch_tokens", "precision", "device")
 # Arguments that an exported model supports.
 _SUPPORTED: Final = (*_FILES, *_MACHINE, "scores", "json", "n_best", "beam_size", "search")

@@ -41,7 +41,6 @@ from nmt.config.messages import refuse, refuse_unknown_keys, unknown
 from nmt.config.signatures import is_object, name_part, read_options
 from nmt.core.errors import ConfigError
 from nmt.system import plugins
-from nmt.system.plugins import is_outside
 
 _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
@@ -195,7 +194,7 @@ class Table:
         Raises:
             ValidationError: a class from outside may not be imported, or is not a plug-in.
         """
-        if not is_outside(name):
+        if ":" not in name:
             return self.classes[name]
         with _refusing():
             adopt = getattr(self.base, "adopt", None)
@@ -214,7 +213,7 @@ class Table:
     def _check(self, plugin: PlugIn) -> PlugIn:
         """Convert and complete the options of a plug-in; its other fields are kept."""
         name, given = plugin.name, plugin.options
-        if is_outside(name):
+        if ":" in name:
             with _refusing():
                 plugins.require_allowed(name)
         elif name not in self.names:
@@ -227,7 +226,7 @@ class Table:
             declared = [field.alias or key for key, field in fields if key != "name"]
             refuse_unknown_keys(extra, [*declared, *schema.model_fields], f"{self.kind} {name!r}")
         update = dict(schema.model_validate(given))
-        if is_outside(name):  # from Python, it may be a class of the table
+        if ":" in name:  # from Python, it may be a class of the table
             known = (known for known, kind in self.classes.items() if kind is self.find(name))
             update["name"] = next(known, name)
         return plugin.model_copy(update=update)

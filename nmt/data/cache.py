@@ -32,6 +32,7 @@ from nmt.data.guided_alignment import read_links
 from nmt.data.ragged import RaggedArray, blocks
 from nmt.data.source_changes import LatestEntry, require_unchanged, take_digests
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, file_sha256, parse_json, read_regular
+from nmt.system.plugins import sources
 from nmt.text.reader import Item, SourceReader
 
 FORMAT_VERSION: Final = 1
@@ -129,6 +130,10 @@ class _Content(Generic[Item]):
             settings["before"] = [take_digests(corpus) for corpus in self.before]
         if self.files.alignments is not None and self.files.alignment_units != "words":
             settings["alignment_units"] = self.files.alignment_units
+        modules = {type(part).__module__ for part in (*readers, self.files)}
+        plugins = [source for source in sources() if source.module.__name__ in modules]
+        if plugins:
+            settings["plugins"] = sorted(source.sha256 for source in plugins)
         return settings
 
     def is_in(self, entry: Path) -> bool:

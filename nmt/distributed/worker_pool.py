@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from nmt.core.errors import TransientError
 from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
+from nmt.system.plugins import ImportedFiles
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -149,14 +150,18 @@ class WorkerPool(Generic[Tool]):
 def _start(tool: Any, num_threads: int | None) -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, tool, num_threads), daemon=True)
+    process = context.Process(
+        target=_work, args=(ImportedFiles(), theirs, tool, num_threads), daemon=True
+    )
     process.start()
     theirs.close()  # or the pipe would not close when the process ends
     return _Worker(process, ours)
 
 
-def _work(connection: Connection, tool: Any, num_threads: int | None) -> None:
-    """Compute jobs until the parent closes the pipe or dies."""
+def _work(
+    plugins: ImportedFiles, connection: Connection, tool: Any, num_threads: int | None
+) -> None:
+    """Compute jobs until the parent closes the pipe or dies; `plugins` must come before `tool`."""
     if num_threads is not None:
         import torch
 

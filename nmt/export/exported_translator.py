@@ -25,6 +25,7 @@ from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
 from nmt.system import process
 from nmt.system.files import verify_checksum
+from nmt.system.plugins import allow
 from nmt.text.reader import Tokens
 from nmt.text.tokenizer import Tokenizer
 
@@ -64,6 +65,7 @@ class ExportedTranslator:
         n_best: int = 1,
         batch_tokens: int | None = None,
         num_threads: int | None = None,
+        plugins: Sequence[str | Path | type] = (),
     ) -> Self:
         """Load a file.
 
@@ -73,12 +75,14 @@ class ExportedTranslator:
             n_best: translations of each line, at most the beam size.
             batch_tokens: maximum number of source tokens in a batch; None: the default of the file.
             num_threads: None: OMP_NUM_THREADS, or the number of cores.
+            plugins: files and modules of tokenizers from outside the package (see `allow`).
 
         Raises:
             RunError: the file is not an exported model, cannot be read, or has another version.
             ConfigError: a number is out of range.
             UserError: ONNX Runtime is not installed.
         """
+        allow(plugins)
         session = load_session(Path(path))
         description = read_metadata(Path(path), session)
         if not verify_checksum(Path(path)):

@@ -99,7 +99,7 @@ class ExportMetadata:
 
 
 def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
-    saved = tokenizer.saved()
+    saved = tokenizer.saved_with_class()
     return saved.describe() | {"model": base64.b64encode(saved.model).decode("ascii")}
 
 

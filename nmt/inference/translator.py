@@ -28,6 +28,7 @@ from nmt.nn.ensemble import Space
 from nmt.runs.run import BEST, Run
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO
+from nmt.system.plugins import allow
 from nmt.system.process import num_threads
 from nmt.text.reader import SourceReader
 from nmt.text.tokenizer import Tokenizer
@@ -79,6 +80,7 @@ class Translator:
         average: Space = "linear",
         rules: Sequence[Rule] = (),
         alignment_units: AlignmentUnits = "auto",
+        plugins: Sequence[str | Path | type] = (),
     ) -> Self:
         """Load a trained model.
 
@@ -94,6 +96,7 @@ class Translator:
             average: average log or linear probabilities of the ensemble (see `Ensemble`).
             rules: custom rules, such as a language model, applied after those of the options.
             alignment_units: units that alignments link (see the attribute).
+            plugins: files and modules of plug-ins from outside the package (see `allow`).
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
@@ -101,6 +104,7 @@ class Translator:
                 of `decoding` is not valid or needs attention, or if a run of the ensemble has
                 another vocabulary.
         """
+        allow(plugins)
         run = Run.of(run, decoding)
         options = run.config.decoding
         tokenizers = load_tokenizers(run)

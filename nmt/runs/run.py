@@ -14,6 +14,7 @@ from nmt.config.experiment import RUN_KEYS, Config
 from nmt.config.file import MAX_CONFIG_BYTES, load_config, read_yaml
 from nmt.config.layers import Override
 from nmt.core.errors import ConfigError, RunError, os_advice
+from nmt.runs.plugin_copies import warn_about_changes
 from nmt.system.files import lock, read_regular, write_text
 
 BEST: Final = "best"
@@ -23,7 +24,7 @@ _CONFIG = "config.yaml"
 # nmt reads neither folder, and users may keep their own files there.
 _UNREAD = ("translations", "plots")
 _LOGS = ("metrics.jsonl", "tensorboard", "train.log", "environment.json")
-_TRAINED = (_CONFIG, "tokenizer", "cache", "lexicon")
+_TRAINED = (_CONFIG, "tokenizer", "cache", "lexicon", "plugin_copies")
 _CONTENTS = (*_TRAINED, *_LOGS, "checkpoints", *_UNREAD, "results.json")
 _PROTECTED = {*_CONTENTS} - {*_UNREAD}
 
@@ -50,6 +51,7 @@ class RunDirectory:
         target_tokenizer: folder of the target's own tokenizer.
         cache: folder of the encoded corpora.
         lexicon: folder of the lexical table of tokens, if one was made.
+        plugin_copies: folder of the text of plug-ins from outside the package, if there are any.
         metrics: metrics of training, one JSON object per line.
         tensorboard: folder of the event files of TensorBoard.
         log: log of the training.
@@ -68,6 +70,7 @@ class RunDirectory:
     target_tokenizer = _Entry("tokenizer", "target")
     cache = _Entry("cache")
     lexicon = _Entry("lexicon")
+    plugin_copies = _Entry("plugin_copies")
     metrics = _Entry("metrics.jsonl")
     tensorboard = _Entry("tensorboard")
     log = _Entry("train.log")
@@ -249,6 +252,7 @@ class Run:
         overrides: Sequence[str | Override] = (),
         *,
         decoding: DecodingConfig | Mapping[str, Any] | None = None,
+        plugins: Sequence[str | Path | type] = (),
     ) -> "Run":
         """Open the folder of a run that has been trained.
 
@@ -256,6 +260,7 @@ class Run:
             path: path of the folder.
             overrides: ``key=value`` with dotted keys, as `load_config` takes them.
             decoding: options of `decoding`: some, which override the run's, or all of them.
+            plugins: files and modules of plug-ins from outside the package (see `allow`).
 
         Raises:
             RunError: the folder is not a run, or its tokenizer is missing.
@@ -264,7 +269,9 @@ class Run:
         folder = RunDirectory.open(path)
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
         options = None if given is None else {"decoding": dict(given)}
-        return cls(folder, load_config(folder.config, overrides, options))
+        config = load_config(folder.config, overrides, options, plugins=plugins)
+        warn_about_changes(folder.plugin_copies, config)
+        return cls(folder, config)
 
     @classmethod
     def of(

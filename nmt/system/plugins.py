@@ -11,8 +11,8 @@ later calls must find the same classes.
 import hashlib
 import importlib
 import inspect
+import logging
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,20 +21,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
-from nmt.core.errors import ConfigError, os_reason
+from nmt.core.errors import ConfigError
 from nmt.system.files import read_regular
 
 Base = TypeVar("Base")
 
+logger = logging.getLogger(__name__)
+
 _MAX_BYTES: Final = 1_000_000
 _PREFIX: Final = "nmt_plugin_"  # of the modules that files become
-
-
-def is_outside(name: str) -> bool:
-    """Return whether the name of a plug-in is one from outside the package."""
-    return ":" in name
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +40,11 @@ class Source:
 
     Attributes:
         name: the name of the file, or the dotted name of the module.
-        path: the real path of the file; empty if the module has none.
         content: the content of the file; for a file that the user named, exactly what was run.
         module: the imported module.
     """
 
     name: str
-    path: str
     content: bytes
     module: ModuleType
 
@@ -59,9 +54,8 @@ class Source:
         return hashlib.sha256(self.content).hexdigest()
 
 
-# The real path of a file, the name of a module, or the reference of a class that the user named,
-# and what was imported; None: nothing yet.
-_NAMED: Final[dict[str, Source | type | None]] = {}
+# Keys: real paths of files and names of modules. Values: None if it is not imported yet.
+_NAMED: Final[dict[str, Source | None]] = {}
 
 
 def allow(given: Iterable[str | Path | type]) -> None:
@@ -69,45 +63,44 @@ def allow(given: Iterable[str | Path | type]) -> None:
 
     Args:
         given: files (`NAME.py`), dotted names of modules, which include their submodules, and
-            classes, which are imported already.
+            classes, which stand for the file or module that they are in.
 
     Raises:
-        ConfigError: a file does not exist, or a text is neither a file nor the name of a module.
+        ConfigError: a text is neither an existing file nor the name of a module.
     """
     for one in given:
         if isinstance(one, type):
-            _NAMED[reference_of(one)] = one
+            name, key = _locate(sys.modules[one.__module__])
+            _NAMED[key] = _NAMED.get(key) or _describe(name, sys.modules[one.__module__])
             continue
         text = os.path.expanduser(one)
-        if text.endswith(".py") and os.path.isfile(text):
-            _NAMED.setdefault(os.path.realpath(text), None)
-        elif text.endswith(".py"):
+        is_file = text.endswith(".py")
+        if not (os.path.isfile(text) if is_file else all(map(str.isidentifier, text.split(".")))):
             raise ConfigError(
-                f"plug-in {one}: no such file; give its path from the working folder {Path.cwd()}"
+                f"plug-in {one}: no such file or module; give FILE.py (from the working folder "
+                f"{Path.cwd()}) or PACKAGE.MODULE"
             )
-        elif os.path.exists(text) or not all(map(str.isidentifier, text.split("."))):
-            raise ConfigError(
-                f"plug-in {one}: neither a Python file nor the name of a module; give FILE.py or "
-                "PACKAGE.MODULE"
-            )
-        else:
-            _NAMED.setdefault(text, None)
+        _NAMED.setdefault(os.path.realpath(text) if is_file else text, None)
 
 
 @contextmanager
 def allowed(given: Sequence[str]) -> Iterator[None]:
-    """Allow the import of files and modules inside the `with`."""
+    """Allow the import of files and modules inside the `with`; warn about those without use."""
     before = dict(_NAMED)
     try:
         allow(given)
         yield
+        used = [key for key, source in _NAMED.items() if source is not None]
+        for key in _NAMED.keys() - before.keys():
+            if not any(_contains(key, other) for other in used):
+                logger.warning("--plugin %s: has no effect, as nothing names it; leave it out", key)
     finally:
         _NAMED.clear()
         _NAMED.update(before)
 
 
 def require_allowed(name: str) -> str:
-    """Return the key of `_NAMED` that a plug-in belongs to; read and import nothing.
+    """Return the path of the file or the name of the module of a plug-in; import nothing.
 
     Args:
         name: the name of the plug-in, as in `my_scores.py:Distance`. Its file is found by its real
@@ -118,23 +111,22 @@ def require_allowed(name: str) -> str:
     """
     place = name.rpartition(":")[0]
     path, file = os.path.realpath(os.path.expanduser(place)), os.path.basename(place)
-    for key in (name, path):
-        if key in _NAMED:
-            return key
-    if file.endswith(".py"):
-        same = [key for key in _NAMED if os.path.isabs(key) and os.path.basename(key) == file]
-        if len(same) > 1:
-            raise ConfigError(
-                f"{name!r} is in {' or '.join(same)}; give --plugin for one of them only"
-            )
-        if same:
-            return same[0]
-    elif any(f"{place}.".startswith(f"{key}.") for key in _NAMED):
-        return place
+    if path in _NAMED:
+        return path
+    same = [key for key in _NAMED if os.path.isabs(key) and os.path.basename(key) == file]
+    if len(same) > 1:
+        raise ConfigError(f"{name!r} is in {' or '.join(same)}; give one of them with --plugin")
+    if same or any(_contains(key, place) for key in _NAMED):
+        return same[0] if same else place
     raise ConfigError(
         f"{name!r} is code from outside the package, which must be allowed; add --plugin {place} "
         f"(in Python: plugins=[{place!r}])"
     )
+
+
+def _contains(module: str, name: str) -> bool:
+    """Return whether a name is a module itself, or one of its submodules."""
+    return f"{name}.".startswith(f"{module}.")
 
 
 def find(name: str, base: type[Base]) -> type[Base]:
@@ -145,101 +137,88 @@ def find(name: str, base: type[Base]) -> type[Base]:
         base: the class that it must extend.
 
     Raises:
-        ConfigError: the import is not allowed (see `require_allowed`) or fails, the class does not
-            exist, is abstract, or extends another class.
+        ConfigError: the import is not allowed (see `require_allowed`) or fails, or there is no such
+            class that can be used.
     """
-    found = _import(require_allowed(name))
-    wanted = name.rpartition(":")[2]
-    kind: Any = found if isinstance(found, type) else vars(found.module).get(wanted)
-    if kind is None and isinstance(found, Source):
-        names = [key for key, value in vars(found.module).items() if _is_part(value, base)]
-        close = get_close_matches(wanted, names, n=1)
+    source, wanted = source_of(name), name.rpartition(":")[2]
+    found = vars(source.module)
+    parts = {
+        key: kind
+        for key, kind in found.items()
+        if isinstance(kind, type) and issubclass(kind, base) and not inspect.isabstract(kind)
+    }
+    if wanted in parts:
+        return parts[wanted]
+    if wanted not in found:
+        close = get_close_matches(wanted, parts, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ConfigError(
-            f"unknown class {wanted!r} of {found.name}{hint}; allowed: {', '.join(names) or 'none'}"
-        )
-    if not _is_part(kind, base):
-        missing = ", ".join(sorted(getattr(kind, "__abstractmethods__", ())))
-        problem = (
-            f"does not define {missing}; define it"
-            if missing
-            else (f"is not a {base.__name__}; extend {base.__module__}.{base.__name__}")
-        )
-        raise ConfigError(f"{name!r} {problem}")
-    part: type[Base] = kind
-    return part
-
-
-def _is_part(kind: Any, base: type) -> bool:
-    """Return whether an object of a module is a class that can be used as a plug-in."""
-    return isinstance(kind, type) and issubclass(kind, base) and not inspect.isabstract(kind)
+        choices = ", ".join(parts) or "none"
+        raise ConfigError(f"unknown class {wanted!r} of {source.name}{hint}; allowed: {choices}")
+    missing = ", ".join(sorted(getattr(found[wanted], "__abstractmethods__", ())))
+    what_to_do = f"define {missing}" if missing else f"extend {base.__module__}.{base.__qualname__}"
+    raise ConfigError(f"{name!r} is not a complete {base.__qualname__}; {what_to_do}")
 
 
 def source_of(name: str) -> Source:
-    """Return the file or module of a plug-in that has been found."""
-    found = _import(require_allowed(name))
-    if isinstance(found, Source):
-        return found
-    return _describe(name.rpartition(":")[0], sys.modules[found.__module__])
+    """Return the file or module of a plug-in, after importing it if it is allowed."""
+    key = require_allowed(name)
+    source = _NAMED.get(key)
+    if source is None:
+        source = _run_file(key) if os.path.isabs(key) else _import_module(key)
+        _NAMED[key] = source
+    return source
+
+
+def sources() -> list[Source]:
+    """Return the files and modules that are imported."""
+    return [source for source in _NAMED.values() if source is not None]
 
 
 def reference_of(kind: type) -> str:
-    """Return the name of a class in a configuration: its file name or module, and its name."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    is_file = kind.__module__ == "__main__" or kind.__module__.startswith(_PREFIX)
-    place = os.path.basename(file) if is_file and file else kind.__module__
-    return f"{place}:{kind.__qualname__}"
+    """Return the name of a class in a configuration, as in `my_scores.py:Distance`."""
+    return f"{_locate(sys.modules[kind.__module__])[0]}:{kind.__qualname__}"
 
 
-def _import(key: str) -> Source | type:
-    found = _NAMED.get(key)
-    if found is None:
-        found = _import_file(key) if os.path.isabs(key) else _import_module(key)
-        _NAMED[key] = found
-    return found
+def _locate(module: ModuleType) -> tuple[str, str]:
+    """Return the file name or the name of a module, and its key in `_NAMED`."""
+    file = getattr(module, "__file__", None)
+    if file and module.__name__.startswith(("__main__", _PREFIX)):
+        return os.path.basename(file), os.path.realpath(file)
+    return module.__name__, module.__name__
 
 
-def _import_file(path: str) -> Source:
-    try:
-        content = read_regular(Path(path), _MAX_BYTES)
-    except OSError as error:
-        raise ConfigError(f"plug-in {path}: cannot be read: {os_reason(error)}") from None
-    return _run_file(path, content)
-
-
-def _run_file(path: str, content: bytes) -> Source:
-    """Run the content of a file as a module.
+def _run_file(path: str, content: bytes | None = None) -> Source:
+    """Run a file as a module.
 
     The import system would run a compiled file with the same time and size, whose text may be
     another one. It would also write such a file next to the plug-in.
+
+    Args:
+        path: the real path of the file.
+        content: its content; None: read it.
     """
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-    stem = re.sub(r"\W", "_", Path(path).stem)
-    module = ModuleType(f"{_PREFIX}{stem}_{digest}")
+    module = ModuleType(
+        f"{_PREFIX}{Path(path).stem}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    )
     module.__file__ = path
     sys.modules[module.__name__] = module  # dataclasses look there, and so does pickle
-    try:
-        with _explaining(path):
-            exec(compile(content, path, "exec", dont_inherit=True), vars(module))
-    except ConfigError:
-        del sys.modules[module.__name__]
-        raise
-    return Source(os.path.basename(path), path, content, module)
+    with _explaining(path):
+        content = read_regular(Path(path), _MAX_BYTES) if content is None else content
+        exec(compile(content, path, "exec", dont_inherit=True), vars(module))
+    return Source(os.path.basename(path), content, module)
 
 
 def _import_module(name: str) -> Source:
     with _explaining(name):
-        module = importlib.import_module(name)
-    return _describe(name, module)
+        return _describe(name, importlib.import_module(name))
 
 
 def _describe(name: str, module: ModuleType) -> Source:
-    path = getattr(module, "__file__", None) or ""
     try:
-        content = read_regular(Path(path), _MAX_BYTES)
+        content = read_regular(Path(getattr(module, "__file__", None) or ""), _MAX_BYTES)
     except OSError:  # a notebook or a compiled module
         content = b""
-    return Source(name, path, content, module)
+    return Source(name, content, module)
 
 
 @contextmanager
@@ -262,13 +241,14 @@ def _explaining(name: str) -> Iterator[None]:
 
 
 def lines_of(error: BaseException | None) -> list[str]:
-    """Return the lines of imported plug-ins in the traceback of an error and of its causes."""
-    names = {it.path: it.name for it in _NAMED.values() if isinstance(it, Source) and it.path}
+    """Return the lines of plug-in files in the traceback of an error and of its causes."""
+    names = {source.module.__file__: source.name for source in sources()}
     lines: list[str] = []
     while error is not None:
         frames = traceback.extract_tb(error.__traceback__)
-        inside = [frame for frame in frames if frame.filename in names]
-        lines += [f"{names[frame.filename]}, line {frame.lineno}" for frame in inside]
+        lines += [
+            f"{names[it.filename]}, line {it.lineno}" for it in frames if it.filename in names
+        ]
         error = error.__cause__ or error.__context__
     return list(dict.fromkeys(lines))
 
@@ -280,9 +260,8 @@ class ImportedFiles:
     """
 
     def __reduce__(self) -> tuple[object, ...]:
-        found = [it for it in _NAMED.values() if isinstance(it, Source)]
-        files = [(it.path, it.content) for it in found if it.module.__name__.startswith(_PREFIX)]
-        return _restore, (files,)
+        ours = [source for source in sources() if source.module.__name__.startswith(_PREFIX)]
+        return _restore, ([(source.module.__file__, source.content) for source in ours],)
 
 
 def _restore(files: Sequence[tuple[str, bytes]]) -> ImportedFiles:

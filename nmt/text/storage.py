@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-from nmt.core.errors import RunError, os_advice
+from nmt.core.errors import ConfigError, RunError, os_advice
 from nmt.system.files import MAX_JSON_BYTES, atomic_folder, parse_json, read_regular, write_flushed
+from nmt.system.plugins import find
 from nmt.text.normalization import Normalizer
 from nmt.text.sentencepiece_model import convert_model, parse_model
 from nmt.text.sentencepiece_tokenizer import SentencePieceTokenizer
@@ -28,7 +29,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     Raises:
         RunError: the folder cannot be written.
     """
-    write_tokenizer(folder, tokenizer.model_file, tokenizer.saved())
+    write_tokenizer(folder, tokenizer.model_file, tokenizer.saved_with_class())
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -48,14 +49,21 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
         origin: where it was read from, for the message.
 
     Raises:
-        RunError: this version of nmt has no such tokenizer, or the saved form is invalid.
+        RunError: this version of nmt has no such tokenizer, its class is from outside the package
+            and may not be imported, or the saved form is invalid.
     """
-    if saved.name not in TOKENIZERS:
+    if saved.plugin is not None:
+        try:
+            tokenizer = find(saved.plugin, Tokenizer)
+        except ConfigError as error:
+            raise RunError(f"{origin}: {error}") from None
+    elif saved.name in TOKENIZERS:
+        tokenizer = TOKENIZERS[saved.name].tokenizer
+    else:
         raise RunError(
             f"{origin}: made by a tokenizer {saved.name!r}, which this version of nmt does not "
             f"have (it has {', '.join(TOKENIZERS)}): use the version that wrote it, or train again"
         )
-    tokenizer = TOKENIZERS[saved.name].tokenizer
     try:
         return tokenizer.restore(saved)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:

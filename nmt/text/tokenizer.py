@@ -5,12 +5,13 @@ import json
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
+from nmt.system.plugins import reference_of
 from nmt.text.normalization import Normalizer
 from nmt.text.reader import EncodedWords, SourceReader
 from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
@@ -31,12 +32,14 @@ class SavedTokenizer:
         normalizer: normalises text first.
         options: options that affect tokens and are not part of the model.
         model: content of the model file.
+        plugin: reference of its class, if that is from outside the package.
     """
 
     name: str
     normalizer: Normalizer
     options: Mapping[str, str | int | float]
     model: bytes
+    plugin: str | None = None
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of `describe`."""
@@ -45,12 +48,14 @@ class SavedTokenizer:
 
     def describe(self) -> dict[str, Any]:
         """Return the fields as JSON values, with the SHA-256 in place of the model."""
+        plugin = {} if self.plugin is None else {"plugin": self.plugin}
         return {
             "format": FORMAT_VERSION,
             "name": self.name,
             "normalizer": asdict(self.normalizer),
             "options": dict(self.options),
             "model_sha256": hashlib.sha256(self.model).hexdigest(),
+            **plugin,
         }
 
     @classmethod
@@ -61,9 +66,11 @@ class SavedTokenizer:
             ValueError, KeyError, TypeError: the description is invalid.
         """
         name, options = description["name"], description["options"]
-        if not isinstance(name, str) or not isinstance(options, dict):
+        plugin = description.get("plugin")
+        known = isinstance(name, str) and isinstance(options, dict)
+        if not known or not isinstance(plugin, str | None):
             raise TypeError("the name or the options of the tokenizer are of another type")
-        return cls(name, Normalizer(**description["normalizer"]), options, model)
+        return cls(name, Normalizer(**description["normalizer"]), options, model, plugin)
 
 
 class Tokenizer(SourceReader[str]):
@@ -128,6 +135,11 @@ class Tokenizer(SourceReader[str]):
     @abstractmethod
     def saved(self) -> SavedTokenizer:
         """Return the saved form of the tokenizer."""
+
+    def saved_with_class(self) -> SavedTokenizer:
+        """Return the saved form, with the class if it is from outside the package."""
+        is_ours = type(self).__module__.startswith("nmt.")
+        return self.saved() if is_ours else replace(self.saved(), plugin=reference_of(type(self)))
 
     @classmethod
     @abstractmethod

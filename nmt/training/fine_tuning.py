@@ -181,5 +181,5 @@ def _naming_the_key() -> Iterator[None]:
     """Prefix errors about the base run with the key `start_from`."""
     try:
         yield
-    except (RunError, OSError) as error:
+    except (ConfigError, RunError, OSError) as error:
         raise RunError(f"start_from: {explain_system_error(error) or error}") from error

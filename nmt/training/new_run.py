@@ -14,6 +14,7 @@ from nmt.config.file import dump_config
 from nmt.core.errors import RunError, explain_system_error
 from nmt.data.batching import Shard
 from nmt.distributed.process_group import ProcessGroup
+from nmt.runs.plugin_copies import write_copies
 from nmt.runs.run import RunDirectory
 from nmt.training.logs.reporter import log_to_file
 from nmt.training.new_state import build_state
@@ -113,6 +114,7 @@ def prepare_aside(config: Config, staging: RunDirectory, group: ProcessGroup) ->
         data = prepare_data(config, staging, shard=Shard(group.rank, group.size))
         _read_held_out(config, data)
         build_state(config, staging, data)
+    write_copies(staging.plugin_copies, config)
     staging.write_config(dump_config(resolve_auto(config, data)))
     return data
 

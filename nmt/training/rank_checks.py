@@ -16,6 +16,7 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.core.version import __version__
 from nmt.distributed.process_group import ProcessGroup, torchrun_store
 from nmt.system.device import resolve_device, resolve_precision
+from nmt.system.plugins import sources
 from nmt.training.resume_checks import DataIdentity
 
 _PACKAGES: Final = ("torch", "numpy", "sentencepiece")  # packages that can affect results
@@ -38,6 +39,7 @@ def require_same_config(group: ProcessGroup, config: Config) -> None:
         "kind of device": device.type,
         "kind of precision": str(resolve_precision(config.precision, device)),
         "version of": _versions(),
+        "SHA-256 of": {source.name: source.sha256 for source in sources()},
     }
     _require_equal(group, {**config.model_dump(mode="json"), **found})
     if device.type == "cuda":

@@ -1,0 +1,47 @@
+"""Copies of the plug-ins that a run was trained with, for the reader; they are never imported.
+
+The name of a copy has the SHA-256 of its content: `my_scores.py-9c1b….txt`. A copy that is edited
+or lost therefore changes nothing but a warning.
+"""
+
+import functools
+import logging
+from pathlib import Path
+
+from nmt.config.experiment import Config
+from nmt.config.tree import outside_names
+from nmt.system.files import write_flushed
+from nmt.system.plugins import Source, source_of
+
+logger = logging.getLogger(__name__)
+
+
+def used_plugins(config: Config) -> list[Source]:
+    """Return the files and modules from outside the package that a configuration names."""
+    names = outside_names(config.model_dump(mode="json"))
+    return list({source.name: source for source in map(source_of, names)}.values())
+
+
+def write_copies(folder: Path, config: Config) -> None:
+    """Write a copy of each plug-in of a configuration, if it has any."""
+    for source in used_plugins(config):
+        folder.mkdir(exist_ok=True)
+        write_flushed(folder / f"{source.name}-{source.sha256}.txt", source.content)
+
+
+def warn_about_changes(folder: Path, config: Config) -> None:
+    """Warn about each plug-in whose content is not that of a copy; it is used as it is."""
+    for source in used_plugins(config):
+        copies = [copy.stem.rpartition("-") for copy in sorted(folder.glob("*.txt"))]
+        theirs = [sha256 for name, _, sha256 in copies if name == source.name]
+        if theirs and source.sha256 not in theirs:
+            _warn_once(
+                f"{source.name}: SHA-256 {source.sha256} differs from that in {folder} "
+                f"({', '.join(theirs)}); it is used as it is now"
+            )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """Log a warning, unless this process has logged it already."""
+    logger.warning("%s", message)

@@ -1,0 +1,201 @@
+"""A class in one file outside the package: checked, trained and used, by each kind of part."""
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.config.file import load_config
+from nmt.config.registry import LENGTH_PENALTIES, SCORES, PlugIn
+from nmt.core.errors import ConfigError
+from nmt.inference.translator import Translator
+from nmt.search.length_penalty import GNMTPenalty
+from nmt.training.train import train
+from tests.integration.conftest import Command, write_corpus
+from tests.integration.outside.length_penalty import PowerPenalty
+from tests.integration.outside.score import Distance
+
+OUTSIDE = Path(__file__).parent / "outside"
+
+# Each file of `outside`, and the options with which a configuration uses its class.
+PARTS = {
+    "score": ["model.attention.score={name: score.py:Distance, power: 1.5}"],
+    "alignment": ["model.attention.alignment={name: alignment.py:Softplus, sharpness: 2}"],
+    "cell": [
+        "model.encoder.cell={name: cell.py:Elman, gain: 0.5}",
+        "model.decoder.cell=cell.py:Elman",
+    ],
+    "decoder": ["model.decoder.style={name: decoder.py:GatedContext, bias: false}"],
+    "tokenizer": ["tokenizer.name=tokenizer.py:PairTrainer", "tokenizer.vocabulary_size=50"],
+    "search": ["decoding.search={name: search.py:Runner, rank: 3}"],
+    "length_penalty": ["decoding.length_penalty={name: length_penalty.py:PowerPenalty, power: 1}"],
+    "metric": [
+        "training.validation.metrics=[{name: metric.py:LengthMatch, tolerance: 1}]",
+        "training.validation.best=LengthMatch",
+        "training.early_stopping=null",
+    ],
+    "schedule": ["training.schedule={name: schedule.py:Halving, every: 1}"],
+}
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working directory has a corpus and tiny.yaml; measurements of speed take no time."""
+    monkeypatch.setattr("nmt.cli.check._LONGEST_MEASUREMENT", 0.0)
+    write_corpus(tmp_path)
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_class_in_one_file_is_checked_trained_and_used(
+    part: str, nmt: Command, corpus: Path
+) -> None:
+    file = f"{part}.py"
+    shutil.copy(OUTSIDE / file, corpus)
+    options = [*PARTS[part], "training.max_updates=2", "--plugin", file]
+    outcome = nmt("check", "tiny.yaml", *options)
+    assert outcome.code == 0, outcome.err
+    sha256 = hashlib.sha256((corpus / file).read_bytes()).hexdigest()
+    assert f"plug-in {file}: SHA-256 {sha256}" in outcome.err
+    outcome = nmt("train", "tiny.yaml", *options)
+    assert outcome.code == 0, outcome.err
+    name = next(option for option in options if f"{file}:" in option)
+    reference = name[name.index(file) :].split(",")[0].rstrip("}")
+    assert reference in (corpus / "runs/tiny/config.yaml").read_text()
+    outcome = nmt("translate", "runs/tiny", "--plugin", file, stdin=b"one two .\n\nsix .\n")
+    assert outcome.code == 0, outcome.err
+    assert len(outcome.lines) == 3
+    files = ["--source", "test.en", "--reference", "test.de"]
+    outcome = nmt("evaluate", "runs/tiny", *files, "--plugin", file)
+    assert outcome.code == 0, outcome.err
+    assert "has no effect" not in outcome.err
+    assert ("length match" in outcome.out) == (part == "metric") or "LengthMatch" in outcome.out
+    assert not (corpus / "__pycache__").exists()
+
+
+def test_a_resumed_run_continues_bit_for_bit(nmt: Command, corpus: Path) -> None:
+    for part in ("schedule", "score"):
+        shutil.copy(OUTSIDE / f"{part}.py", corpus)
+    options = [*PARTS["schedule"], *PARTS["score"]]
+    options += ["--plugin", "schedule.py", "--plugin", "score.py", "training.checkpoints.every=2"]
+    for run, updates in (("runs/once", 4), ("runs/twice", 2), ("runs/twice", 4)):
+        resume = ["--resume"] if (corpus / run).exists() else []
+        last = f"training.max_updates={updates}"
+        outcome = nmt("train", "tiny.yaml", f"run={run}", last, *options, *resume)
+        assert outcome.code == 0, outcome.err
+    once, twice = (
+        (corpus / run / "checkpoints/last/model.safetensors").read_bytes()
+        for run in ("runs/once", "runs/twice")
+    )
+    assert once == twice
+
+
+def test_workers_import_the_files_of_the_command(nmt: Command, corpus: Path) -> None:
+    for part in ("tokenizer", "score"):
+        shutil.copy(OUTSIDE / f"{part}.py", corpus)
+    options = [*PARTS["tokenizer"], *PARTS["score"]]
+    allowed = ["--plugin", "tokenizer.py", "--plugin", "score.py"]
+    processes = "data.encoding_processes=2"
+    outcome = nmt("train", "tiny.yaml", *options, *allowed, processes, "training.max_updates=2")
+    assert outcome.code == 0, outcome.err
+    lines = (corpus / "test.en").read_bytes()
+    one = nmt("translate", "runs/tiny", *allowed, stdin=lines)
+    two = nmt("translate", "runs/tiny", *allowed, "--workers", 2, stdin=lines)
+    assert two.code == 0, two.err
+    assert one.out == two.out
+    assert len(one.lines) == 20
+
+
+def test_a_module_is_named_with_dots(
+    nmt: Command, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = corpus / "library" / "my_parts_of_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    shutil.copy(OUTSIDE / "score.py", package / "scores.py")
+    monkeypatch.syspath_prepend(corpus / "library")
+    option = "model.attention.score=my_parts_of_test.scores:Distance"
+    last = "training.max_updates=1"
+    outcome = nmt("train", "tiny.yaml", option, last, "--plugin", "my_parts_of_test")
+    assert outcome.code == 0, outcome.err
+    for given in ("my_parts_of_test", "my_parts_of_test.scores"):
+        outcome = nmt("translate", "runs/tiny", "--plugin", given, stdin=b"one .\n")
+        assert outcome.code == 0, outcome.err
+    refused = nmt("translate", "runs/tiny", "--plugin", "my_parts", stdin=b"one .\n")
+    refused.assert_refused("add --plugin my_parts_of_test.scores")
+
+
+def test_a_run_opens_from_another_folder(nmt: Command, corpus: Path) -> None:
+    (corpus / "there").mkdir()
+    shutil.copy(OUTSIDE / "score.py", corpus / "there")
+    option = "model.attention.score=there/score.py:Distance"
+    given = ["--plugin", "there/score.py"]
+    outcome = nmt("train", "tiny.yaml", option, "training.max_updates=1", *given)
+    assert outcome.code == 0, outcome.err
+    (corpus / "elsewhere").mkdir()
+    shutil.move(corpus / "there/score.py", corpus / "elsewhere")
+    with contextlib.chdir(corpus / "elsewhere"):
+        run = corpus / "runs/tiny"
+        outcome = nmt("translate", run, "--plugin", "score.py", stdin=b"one .\n")
+    assert outcome.code == 0, outcome.err
+
+
+def test_a_class_may_stand_for_a_name_in_python(corpus: Path) -> None:
+    options = {
+        "model": {"attention": {"score": partial(Distance, power=1.5)}},
+        "training": {"max_updates": 1},
+    }
+    config = load_config("tiny.yaml", options=options)
+    assert config.model.attention is not None
+    assert config.model.attention.score.options == {"power": 1.5}
+    reference = "tests.integration.outside.score:Distance"
+    assert config.model.attention.score.name == reference
+    train(config)
+    translator = Translator.from_run("runs/tiny", plugins=[Distance], device="cpu")
+    assert len(translator.translate(["one ."])) == 1
+    plain = load_config("tiny.yaml", ["model.attention.score=dot", "model.decoder.hidden_size=32"])
+    changed = load_config("tiny.yaml", options={"model": {"attention": {"score": Distance}}})
+    assert plain.model.attention is not None and changed.model.attention is not None
+    assert changed.model.attention.score.options == {"power": 2.0}
+
+
+def test_an_object_may_stand_where_nothing_is_given(in_trained: Path) -> None:
+    translator = Translator.from_run(
+        "runs/tiny", device="cpu", decoding={"length_penalty": PowerPenalty(power=1.0)}
+    )
+    length = translator.runner.search.scoring.length
+    assert isinstance(length, PowerPenalty)
+    assert length.power == 1.0
+    with pytest.raises(ConfigError, match="a Distance object is not supported; give a class, or"):
+        load_config("tiny.yaml", options={"model": {"attention": {"score": Distance(2, 3)}}})
+
+
+def test_a_class_of_the_package_gets_its_name_in_the_table() -> None:
+    assert LENGTH_PENALTIES._check(PlugIn.model_validate(GNMTPenalty(alpha=0.5))) == PlugIn(
+        name="gnmt", alpha=0.5
+    )
+
+
+def test_an_outside_score_keeps_the_fast_path_only_if_it_changes_no_scores() -> None:
+    source = """
+from nmt.nn.attention.scores.additive import AdditiveScore
+
+class Twice(AdditiveScore):
+    def keys(self, inputs):
+        return 2 * super().keys(inputs)
+
+class Halved(AdditiveScore):
+    def forward(self, query, keys, state=None):
+        return 0.5 * super().forward(query, keys, state)
+"""
+    names: dict[str, type[torch.nn.Module]] = {}
+    exec(source, names)
+    assert names["Twice"].fast_path is not None
+    assert names["Halved"].fast_path is None
+    assert SCORES.base in names["Twice"].__mro__
