@@ -1,5 +1,7 @@
 import inspect
 import itertools
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +10,9 @@ from pydantic import Field, ValidationError
 
 from nmt.config import registry
 from nmt.config.messages import explain
-from nmt.config.registry import PlugIn, Strict, Table
+from nmt.config.registry import PlugIn, Strict, Table, without_plugins
+from nmt.core.errors import ConfigError
+from nmt.system.plugins import allow, allowed
 
 _numbers = itertools.count()
 TABLES = [value for value in vars(registry).values() if isinstance(value, Table)]
@@ -143,6 +147,91 @@ def test_a_table_is_in_table_py_and_the_base_in_the_file_named_after_it(table: T
     for plugin in table.classes.values():
         bases = {base.__module__ for base in plugin.__mro__}
         assert f"{package}.{family}" in bases, plugin
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
+def test_the_base_of_a_table_is_extended_by_its_plug_ins(table: Table) -> None:
+    package, _, _ = table.module.rpartition(".")
+    family = table.kind.removesuffix(" style").replace(" ", "_")
+    assert table.base.__module__ == f"{package}.{family}"
+    assert all(issubclass(plugin, table.base) for plugin in table.classes.values())
+
+
+OUTSIDE = '''
+from annotated_types import Gt
+from typing import Annotated
+
+class Mine:
+    """Something.
+
+    Args:
+        rate: how fast.
+    """
+    def __init__(self, size: int, *, rate: Annotated[float, Gt(0.0)] = 0.5) -> None:
+        self.made = (size, rate)
+'''
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text(OUTSIDE)
+    with allowed([]):
+        yield path
+
+
+def test_a_class_from_outside_is_checked_as_one_of_the_table(things: Table, outside: Path) -> None:
+    class Group(Strict):
+        thing: Annotated[PlugIn, things] = PlugIn(name="plain")
+
+    allow([outside])
+    made = Group.model_validate({"thing": {"name": "mine.py:Mine", "rate": "2"}}).thing
+    assert made == PlugIn.model_validate({"name": "mine.py:Mine", "rate": 2.0})
+    assert things.create(made, 7).made == (7, 2.0)
+    assert problem(Group, {"thing": {"name": "mine.py:Mine", "rat": "2"}}) == (
+        ("thing", "rat"),
+        "unknown option 'rat' of thing 'mine.py:Mine' (did you mean 'rate'?); allowed: rate",
+    )
+    assert problem(Group, {"thing": "mine.py:Min"}) == (
+        ("thing",),
+        "unknown class 'Min' of mine.py (did you mean 'Mine'?); allowed: Mine",
+    )
+
+
+@pytest.mark.parametrize("is_first_pass", [True, False])
+def test_a_class_from_outside_is_refused_in_both_passes(
+    things: Table, outside: Path, is_first_pass: bool
+) -> None:
+    outside.write_text("raise AssertionError")
+
+    class Group(Strict):
+        thing: Annotated[PlugIn, things] = PlugIn(name="plain")
+
+    with without_plugins() if is_first_pass else nullcontext():
+        assert problem(Group, {"thing": "mine.py:Mine"}) == (
+            ("thing",),
+            "'mine.py:Mine' is code from outside the package, which must be allowed; add --plugin "
+            "mine.py (in Python: plugins=['mine.py'])",
+        )
+    allow([outside])
+    with without_plugins():
+        assert Group.model_validate({"thing": "mine.py:Mine"}).thing == PlugIn(name="mine.py:Mine")
+
+
+def test_the_base_may_adopt_classes_of_others(things: Table, outside: Path) -> None:
+    class Adopting:
+        @classmethod
+        def adopt(cls, kind: type) -> type:
+            if kind.__name__ != "Mine":
+                raise ConfigError(f"{kind.__name__} is not supported; take Mine")
+            return cls
+
+    things.base = Adopting
+    allow([outside])
+    assert things.find("mine.py:Mine") is Adopting
+    with pytest.raises(ValidationError, match="Gt is not supported; take Mine"):
+        things.find("mine.py:Gt")
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
