@@ -16,6 +16,8 @@ import jaxtyping
 import pytest
 from hypothesis import settings
 
+from nmt.system.plugins import allowed
+
 # Where tensors have shapes. Elsewhere mypy is enough (and some types are only there for mypy).
 CHECKED = [
     "nmt.nn",
@@ -48,6 +50,13 @@ def load_script() -> Iterator[Callable[[str], ModuleType]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SCRIPTS)
         yield load
+
+
+@pytest.fixture(autouse=True)
+def _forget_plugins() -> Iterator[None]:
+    """Forget the plug-ins from outside that a test has allowed."""
+    with allowed([]):
+        yield
 
 
 @pytest.fixture

@@ -54,11 +54,8 @@ def load_checked(
 
     from nmt.build.metrics import build_metrics
     from nmt.config.layers import Override
-    from nmt.runs.plugin_copies import used_plugins
     from nmt.system.device import resolve_device, resolve_precision
 
-    for source in used_plugins(config):
-        logger.info("plug-in %s: SHA-256 %s", source.name, source.sha256)
     for problem in find_ineffective(config, map(Override, arguments.overrides)):
         logger.warning("%s", problem)  # only a warning: a series of runs may share overrides
     if not resume:  # a resumed run may have replaced the run that it started from

@@ -132,12 +132,8 @@ class PlugIn(Strict):
     def _expand(cls, given: Any) -> Any:
         named = name_part(given)
         if is_object(named):
-            kind = type(named).__name__
-            sentence = (
-                f"a {kind} object is not supported; give a class, or functools.partial of a class "
-                "and its options"
-            )
-            refuse("", sentence)
+            sentence = "is not supported; give a class, or functools.partial(CLASS, OPTION=VALUE)"
+            refuse("", f"a {type(named).__name__} object {sentence}")
         return {"name": named} if isinstance(named, str) else named
 
 

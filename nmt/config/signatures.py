@@ -49,9 +49,7 @@ def name_part(given: Any) -> Any:
             object whose class needs more than its options.
     """
     kind, options = given, {}
-    if isinstance(given, dict) and not isinstance(given.get("name", ""), str):
-        kind, options = given["name"], {key: given[key] for key in given if key != "name"}
-    elif isinstance(given, functools.partial) and not given.args:
+    if isinstance(given, functools.partial) and not given.args:
         kind, options = given.func, given.keywords
     elif is_object(given):
         with suppress(ValueError):  # a class that is not written in Python

@@ -55,17 +55,6 @@ def _walk(model: type[BaseModel], above: str, of_plugins: bool) -> Iterator[str]
                 yield from (f"{above}{name}.{option}" for option in options)
 
 
-def outside_names(options: Any) -> list[str]:
-    """Return the names of plug-ins from outside the package in a tree of options."""
-    names: list[str] = []
-    if isinstance(options, dict):
-        own = (options.get(key) for key in ("name", "format"))
-        names = [name for name in own if isinstance(name, str) and ":" in name]
-        options = list(options.values())
-    below = options if isinstance(options, list) else []
-    return [*names, *(name for value in below for name in outside_names(value))]
-
-
 def find_default(path: KeyPath) -> str | None:
     """Return the name of the default plug-in at a path of the tree, if any."""
     model: Any = Config

@@ -1,7 +1,7 @@
 """Export of a run to a file, which is verified before it is put in place."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,7 +24,6 @@ from nmt.nn.model import Model
 from nmt.runs.run import BEST, Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
-from nmt.system.plugins import allow
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
@@ -69,7 +68,6 @@ def export_run(
     checkpoint: str = BEST,
     precision: Precision = "float32",
     decoding: DecodingConfig | Mapping[str, Any] | None = None,
-    plugins: Sequence[str | Path | type] = (),
 ) -> ParityReport:
     """Write a trained model with its search and its tokenizers as one file.
 
@@ -81,7 +79,6 @@ def export_run(
         decoding: decoding options, as for `Translator.from_run`. Beam size, batch size and number
             of translations can still be changed for each use of the file. Its default batches are
             smaller than the run's, and its default number of translations is 1.
-        plugins: files and modules of plug-ins from outside the package (see `allow`).
 
     Raises:
         RunError: the run is incomplete or corrupted; or PyTorch cannot export its model; or the
@@ -89,7 +86,6 @@ def export_run(
         ConfigError: the model reads grids, or an option is not supported in an exported file.
         OSError: the file cannot be written.
     """
-    allow(plugins)
     run = Run.of(run, decoding)
     options, folder = run.config.decoding, run.folder.path
     _require_simple(options)

@@ -8,31 +8,23 @@ import functools
 import logging
 from pathlib import Path
 
-from nmt.config.experiment import Config
-from nmt.config.tree import outside_names
 from nmt.system.files import write_flushed
-from nmt.system.plugins import Source, source_of
+from nmt.system.plugins import sources
 
 logger = logging.getLogger(__name__)
 
 
-def used_plugins(config: Config) -> list[Source]:
-    """Return the files and modules from outside the package that a configuration names."""
-    names = outside_names(config.model_dump(mode="json"))
-    return list({source.name: source for source in map(source_of, names)}.values())
-
-
-def write_copies(folder: Path, config: Config) -> None:
-    """Write a copy of each plug-in of a configuration, if it has any."""
-    for source in used_plugins(config):
+def write_copies(folder: Path) -> None:
+    """Write a copy of each plug-in that is imported; without any, there is no folder."""
+    for source in sources():
         folder.mkdir(exist_ok=True)
         write_flushed(folder / f"{source.name}-{source.sha256}.txt", source.content)
 
 
-def warn_about_changes(folder: Path, config: Config) -> None:
-    """Warn about each plug-in whose content is not that of a copy; it is used as it is."""
-    for source in used_plugins(config):
-        copies = [copy.stem.rpartition("-") for copy in sorted(folder.glob("*.txt"))]
+def warn_about_changes(folder: Path) -> None:
+    """Warn about each imported plug-in that differs from its copy; it is used as it is."""
+    copies = [copy.stem.rpartition("-") for copy in sorted(folder.glob("*.txt"))]
+    for source in sources():
         theirs = [sha256 for name, _, sha256 in copies if name == source.name]
         if theirs and source.sha256 not in theirs:
             _warn_once(

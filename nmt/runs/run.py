@@ -270,7 +270,7 @@ class Run:
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
         options = None if given is None else {"decoding": dict(given)}
         config = load_config(folder.config, overrides, options, plugins=plugins)
-        warn_about_changes(folder.plugin_copies, config)
+        warn_about_changes(folder.plugin_copies)
         return cls(folder, config)
 
     @classmethod

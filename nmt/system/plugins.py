@@ -11,7 +11,6 @@ later calls must find the same classes.
 import hashlib
 import importlib
 import inspect
-import logging
 import os
 import sys
 import traceback
@@ -27,8 +26,6 @@ from nmt.core.errors import ConfigError
 from nmt.system.files import read_regular
 
 Base = TypeVar("Base")
-
-logger = logging.getLogger(__name__)
 
 _MAX_BYTES: Final = 1_000_000
 _PREFIX: Final = "nmt_plugin_"  # of the modules that files become
@@ -85,15 +82,11 @@ def allow(given: Iterable[str | Path | type]) -> None:
 
 @contextmanager
 def allowed(given: Sequence[str]) -> Iterator[None]:
-    """Allow the import of files and modules inside the `with`; warn about those without use."""
+    """Allow the import of files and modules inside the `with`."""
     before = dict(_NAMED)
     try:
         allow(given)
         yield
-        used = [key for key, source in _NAMED.items() if source is not None]
-        for key in _NAMED.keys() - before.keys():
-            if not any(_contains(key, other) for other in used):
-                logger.warning("--plugin %s: has no effect, as nothing names it; leave it out", key)
     finally:
         _NAMED.clear()
         _NAMED.update(before)
@@ -170,8 +163,8 @@ def source_of(name: str) -> Source:
 
 
 def sources() -> list[Source]:
-    """Return the files and modules that are imported."""
-    return [source for source in _NAMED.values() if source is not None]
+    """Return the imported files and modules from outside the package."""
+    return [it for it in _NAMED.values() if it is not None and not _contains("nmt", it.name)]
 
 
 def reference_of(kind: type) -> str:

@@ -114,7 +114,7 @@ def prepare_aside(config: Config, staging: RunDirectory, group: ProcessGroup) ->
         data = prepare_data(config, staging, shard=Shard(group.rank, group.size))
         _read_held_out(config, data)
         build_state(config, staging, data)
-    write_copies(staging.plugin_copies, config)
+    write_copies(staging.plugin_copies)
     staging.write_config(dump_config(resolve_auto(config, data)))
     return data
 

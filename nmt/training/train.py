@@ -108,7 +108,7 @@ def train_in_folder(
     if group.is_first:
         run.write_config(run.config.read_text(encoding="utf-8"))  # fail early if not writable
     with log_to_file(run.log) if group.is_first else nullcontext():
-        warn_about_changes(run.plugin_copies, config)
+        warn_about_changes(run.plugin_copies)
         checkpoint = load_last_checkpoint(config, run) if resume else None
         seed_everything(config.seed)
         data = prepare_in_turn(config, before, run, data, group, is_begun=checkpoint is not None)
@@ -172,7 +172,7 @@ def record_start(config: Config, state: TrainingState, changed: list[str]) -> No
     """Write the configuration and the environment, after all checks have passed."""
     if state.group.is_first:
         state.run.write_config(dump_config(config))
-        write_copies(state.run.plugin_copies, config)
+        write_copies(state.run.plugin_copies)
         write_environment(state.run.environment, state.device, state.precision, state.group.size)
     if (difference := describe_search(config)) is not None:
         logger.info("%s", difference)

@@ -1,6 +1,5 @@
 import inspect
 import itertools
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from nmt.config import registry
 from nmt.config.messages import explain
 from nmt.config.registry import PlugIn, Strict, Table, without_plugins
 from nmt.core.errors import ConfigError
-from nmt.system.plugins import allow, allowed
+from nmt.system.plugins import allow
 
 _numbers = itertools.count()
 TABLES = [value for value in vars(registry).values() if isinstance(value, Table)]
@@ -173,12 +172,11 @@ class Mine:
 
 
 @pytest.fixture
-def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "mine.py"
     path.write_text(OUTSIDE)
-    with allowed([]):
-        yield path
+    return path
 
 
 def test_a_class_from_outside_is_checked_as_one_of_the_table(things: Table, outside: Path) -> None:

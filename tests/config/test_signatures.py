@@ -6,7 +6,7 @@ import pytest
 
 from nmt.config.registry import PlugIn, Strict
 from nmt.config.signatures import is_object, name_part, name_parts, read_options
-from nmt.system.plugins import allowed, reference_of
+from nmt.system.plugins import reference_of
 
 
 class Power:
@@ -29,12 +29,6 @@ POWER = reference_of(Power)
 SIZED = reference_of(Sized)
 
 
-@pytest.fixture(autouse=True)
-def _forget() -> Any:
-    with allowed([]):
-        yield
-
-
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -42,7 +36,6 @@ def _forget() -> Any:
         (Sized, {"name": SIZED}),
         (partial(Sized, power=1.0), {"name": SIZED, "power": 1.0}),
         (Power(power=3.0), {"name": POWER, "power": 3.0, "mode": "soft"}),
-        ({"name": Sized, "power": 4}, {"name": SIZED, "power": 4}),
     ],
 )
 def test_a_class_a_partial_and_an_object_become_name_and_options(

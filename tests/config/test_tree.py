@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config.tree import diff, option_paths, outside_names
+from nmt.config.tree import diff, option_paths
 
 FOLDER = "/data/corpora/of-all-sorts/2024/english-german"
 
@@ -67,14 +67,3 @@ def test_paths_of_groups_and_plug_ins() -> None:
 def test_paths_inside_lists_and_optional_groups() -> None:
     assert "data.train.weight" in option_paths("weight", of_plugins=True)
     assert option_paths("num_heads", of_plugins=True) == ["model.attention.num_heads"]
-
-
-def test_names_from_outside_are_found_at_any_depth() -> None:
-    tree = {
-        "run": "a:b",
-        "tokenizer": {"name": "words.py:Mine", "shared": True},
-        "data": {"train": [{"source": "c:d", "format": "ted.py:Ted"}]},
-        "model": {"cell": {"name": "gru"}, "score": {"name": "package.scores:Mine", "x": None}},
-    }
-    assert outside_names(tree) == ["words.py:Mine", "ted.py:Ted", "package.scores:Mine"]
-    assert outside_names({"name": None}) == outside_names([]) == outside_names("a:b") == []

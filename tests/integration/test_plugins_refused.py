@@ -233,12 +233,6 @@ def test_two_files_of_one_name_are_refused(nmt: Command, score: Path) -> None:
     nmt(*words).assert_refused("unknown class 'Distence' of score.py")
 
 
-def test_a_plugin_that_nothing_names_is_a_warning(nmt: Command, score: Path) -> None:
-    outcome = nmt("translate", "runs/tiny", "--plugin", "score.py", stdin=b"one .\n")
-    assert outcome.code == 0, outcome.err
-    assert f"--plugin {score}: has no effect, as nothing names it; leave it out" in outcome.err
-
-
 def test_prints_of_a_plugin_go_to_stderr(nmt: Command, here: Path, tmp_path: Path) -> None:
     text = (here / "mine.py").read_text()
     (tmp_path / "mine.py").write_text(f"{text}\nprint('printed')\n")

@@ -1,80 +1,69 @@
-import logging
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from nmt.config.experiment import Config
-from nmt.runs.plugin_copies import used_plugins, warn_about_changes, write_copies
-from nmt.system.plugins import allowed
-from tests.integration.test_plugins import OUTSIDE
+from nmt.runs.plugin_copies import warn_about_changes, write_copies
+from nmt.system.plugins import allow, source_of
+
+FIRST, SECOND = b"number = 1\n", b"number = 2\n"
+
+
+def imported(path: Path, content: bytes) -> str:
+    """Import a file with this content, and return its hash."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    allow([path])
+    source_of(f"{path}:Any")
+    return sha256(content).hexdigest()
 
 
 @pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
-    """A configuration with one plug-in from outside, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "penalty.py").write_bytes((OUTSIDE / "length_penalty.py").read_bytes())
-    with allowed(["penalty.py"]):
-        yield configure("penalty.py:PowerPenalty")
+def folder(tmp_path: Path) -> Path:
+    """The copies of a run with one plug-in, parts.py, which was imported from the folder `a`."""
+    imported(tmp_path / "a" / "parts.py", FIRST)
+    write_copies(tmp_path / "copies")
+    return tmp_path / "copies"
 
 
-def configure(name: str) -> Config:
-    files = {"source": "a", "target": "b"}
-    given = {"train": files, "valid": files}
-    return Config.model_validate({"run": "r", "data": given, "decoding": {"length_penalty": name}})
-
-
-def test_a_copy_has_name_hash_and_content(config: Config, tmp_path: Path) -> None:
-    content = Path("penalty.py").read_bytes()
-    folder = tmp_path / "copies"
-    write_copies(folder, config)
-    write_copies(folder, config)
+def test_a_copy_has_name_hash_and_content(folder: Path) -> None:
+    write_copies(folder)
     (copy,) = folder.iterdir()
-    assert copy.name == f"penalty.py-{sha256(content).hexdigest()}.txt"
-    assert copy.read_bytes() == content
-    assert [source.name for source in used_plugins(config)] == ["penalty.py"]
+    assert copy.name == f"parts.py-{sha256(FIRST).hexdigest()}.txt"
+    assert copy.read_bytes() == FIRST
 
 
 def test_without_plugins_there_is_no_folder(tmp_path: Path) -> None:
-    write_copies(tmp_path / "copies", configure("average"))
+    write_copies(tmp_path / "copies")
     assert not (tmp_path / "copies").exists()
 
 
 def test_a_change_is_a_warning_with_both_hashes_once(
-    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path / "copies"
-    write_copies(folder, config)
-    warn_about_changes(folder, config)
-    before = sha256(Path("penalty.py").read_bytes()).hexdigest()
+    warn_about_changes(folder)
     assert caplog.messages == []
-    Path("new").mkdir()
-    changed = (OUTSIDE / "length_penalty.py").read_bytes() + b"# changed\\n"
-    Path("new/penalty.py").write_bytes(changed)
-    with allowed(["new/penalty.py"]), caplog.at_level(logging.WARNING):
-        now = configure("new/penalty.py:PowerPenalty")
-        for _ in range(2):
-            warn_about_changes(folder, now)
-        hashes = sha256(changed).hexdigest(), before
-        assert caplog.messages == [
-            f"penalty.py: SHA-256 {hashes[0]} differs from that in {folder} ({hashes[1]}); it is "
-            "used as it is now"
-        ]
-        write_copies(folder, now)
-        warn_about_changes(folder, now)
+    now = imported(tmp_path / "b" / "parts.py", SECOND)
+    for _ in range(2):
+        warn_about_changes(folder)
+    assert caplog.messages == [
+        f"parts.py: SHA-256 {now} differs from that in {folder} ({sha256(FIRST).hexdigest()}); it "
+        "is used as it is now"
+    ]
+    write_copies(folder)
     assert len(list(folder.iterdir())) == 2
+    warn_about_changes(folder)
     assert len(caplog.messages) == 1
 
 
-@pytest.mark.parametrize("left", [(), ("other.py-123.txt", "noise", "penalty.txt")])
+@pytest.mark.parametrize("left", [(), ("other.py-123.txt", "noise", "parts.txt")])
 def test_lost_copies_are_no_error(
-    config: Config, tmp_path: Path, left: tuple[str, ...], caplog: pytest.LogCaptureFixture
+    folder: Path, tmp_path: Path, left: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "copies").mkdir()
+    for copy in folder.iterdir():
+        copy.unlink()
     for name in left:
-        (tmp_path / "copies" / name).touch()
-    warn_about_changes(tmp_path / "copies", config)
-    warn_about_changes(tmp_path / "missing", config)
+        (folder / name).touch()
+    warn_about_changes(folder)
+    warn_about_changes(tmp_path / "missing")
     assert caplog.messages == []

@@ -3,7 +3,6 @@ import pickle
 import py_compile
 import subprocess
 import sys
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,12 +25,6 @@ class Other:
 
 class Local(UserError):
     """A class of this module."""
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    with allowed([]):
-        yield
 
 
 @pytest.fixture
@@ -146,13 +139,6 @@ def test_allowed_files_are_forgotten_and_read_again(file: Path) -> None:
     file.write_text(TEXT.replace("number = 1", "number = 2"))
     with allowed(["faults.py"]):
         assert vars(find("faults.py:Fault", UserError))["number"] == 2
-
-
-def test_a_plugin_without_use_is_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with allowed(["faults.py", "xml", "json"]):
-        find("faults.py:Fault", UserError)
-        find("xml.sax.handler:ContentHandler", object)
-    assert caplog.messages == ["--plugin json: has no effect, as nothing names it; leave it out"]
 
 
 def test_a_larger_file_is_refused(file: Path) -> None:
