@@ -18,7 +18,6 @@ from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.layers import Layer, Override, explain_first, find_origin, merge
 from nmt.config.messages import blank_missing, parse_path
 from nmt.config.registry import without_plugins
-from nmt.config.signatures import name_parts
 from nmt.config.tree import Tree
 from nmt.config.versions import name_trained_score, upgrade
 from nmt.core.errors import ConfigError, os_reason
@@ -72,7 +71,7 @@ def load_config(
     """
     allow(plugins)
     layers = [*_read_files(Path(path)), *map(_parse_override, overrides)]
-    layers += [] if options is None else [Layer("options", name_parts(dict(options)))]
+    layers += [] if options is None else [Layer("options", dict(options))]
     tree = merge(layers) if len(layers) > 1 else layers[0].tree
     if resume:
         tree = name_trained_score(tree)

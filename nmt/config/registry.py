@@ -38,7 +38,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import refuse, refuse_unknown_keys, unknown
-from nmt.config.signatures import is_object, name_part, read_options
+from nmt.config.signatures import name_part, read_options
 from nmt.core.errors import ConfigError
 from nmt.system import plugins
 
@@ -130,11 +130,9 @@ class PlugIn(Strict):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, given: Any) -> Any:
-        named = name_part(given)
-        if is_object(named):
-            sentence = "is not supported; give a class, or functools.partial(CLASS, OPTION=VALUE)"
-            refuse("", f"a {type(named).__name__} object {sentence}")
-        return {"name": named} if isinstance(named, str) else named
+        if not isinstance(given, PlugIn | str | dict | list | int | float | None):
+            given = name_part(given)
+        return {"name": given} if isinstance(given, str) else given
 
 
 @dataclass(eq=False)

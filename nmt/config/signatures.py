@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, create_model
@@ -41,39 +40,26 @@ def read_options(kind: type, title: str, base: type[BaseModel]) -> type[BaseMode
     return model
 
 
-def name_part(given: Any) -> Any:
-    """Return a class, a `partial` of one, or an object as the name and options of a plug-in.
+def name_part(given: Any) -> dict[str, Any]:
+    """Return the name and the options of a plug-in that a program gives.
 
     Args:
-        given: a value from a program. Anything else is returned as it is, such as text, or an
-            object whose class needs more than its options.
+        given: a class, a `functools.partial` of a class and options, or an object whose class has
+            no arguments but options, and keeps them as attributes.
+
+    Raises:
+        ValidationError: it is something else.
     """
+    rest: Any = ()
     kind, options = given, {}
-    if isinstance(given, functools.partial) and not given.args:
-        kind, options = given.func, given.keywords
-    elif is_object(given):
-        with suppress(ValueError):  # a class that is not written in Python
-            parameters = inspect.signature(type(given)).parameters.values()
-            options = {option.name: getattr(given, option.name, None) for option in parameters}
-            is_complete = all(option.kind is option.KEYWORD_ONLY for option in parameters)
-            kind = type(given) if is_complete else given
-    if not isinstance(kind, type):
-        return given
+    if isinstance(given, functools.partial):
+        kind, rest, options = given.func, given.args, given.keywords
+    elif not isinstance(given, type):
+        kind, parameters = type(given), inspect.signature(type(given)).parameters.values()
+        rest = [option for option in parameters if option.kind is not option.KEYWORD_ONLY]
+        options = {option.name: getattr(given, option.name, None) for option in parameters}
+    if rest or not isinstance(kind, type):
+        sentence = "is not supported; give a class, or functools.partial(CLASS, OPTION=VALUE)"
+        refuse("", f"a {type(given).__name__} object {sentence}")
     plugins.allow([kind])
     return {"name": plugins.reference_of(kind), **options}
-
-
-def is_object(given: Any) -> bool:
-    """Return whether a value is neither a plain value of a configuration nor a group of options."""
-    return type(given).__module__ != "builtins" and not isinstance(given, BaseModel | type | dict)
-
-
-def name_parts(tree: Any) -> Any:
-    """Return a tree of options with names in place of the classes and objects in it."""
-    match name_part(tree):
-        case dict(group):
-            return {key: name_parts(value) for key, value in group.items()}
-        case list(values):
-            return [name_parts(value) for value in values]
-        case value:
-            return value

@@ -190,9 +190,8 @@ def _run_file(path: str, content: bytes | None = None) -> Source:
         path: the real path of the file.
         content: its content; None: read it.
     """
-    module = ModuleType(
-        f"{_PREFIX}{Path(path).stem}_{hashlib.sha256(path.encode()).hexdigest()[:8]}"
-    )
+    digest = hashlib.sha256(path.encode()).hexdigest()[:8]
+    module = ModuleType(f"{_PREFIX}{Path(path).stem}_{digest}")
     module.__file__ = path
     sys.modules[module.__name__] = module  # dataclasses look there, and so does pickle
     with _explaining(path):
@@ -238,10 +237,9 @@ def lines_of(error: BaseException | None) -> list[str]:
     names = {source.module.__file__: source.name for source in sources()}
     lines: list[str] = []
     while error is not None:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines += [
-            f"{names[it.filename]}, line {it.lineno}" for it in frames if it.filename in names
-        ]
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename in names:
+                lines.append(f"{names[frame.filename]}, line {frame.lineno}")
         error = error.__cause__ or error.__context__
     return list(dict.fromkeys(lines))
 
