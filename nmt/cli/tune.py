@@ -160,9 +160,11 @@ def _require_choice(decoding: "DecodingConfig") -> None:
 def _keep(folder: "RunDirectory", best: "Penalties") -> None:
     """Write only the penalties into a run's configuration."""
     from nmt.config.file import dump_config, load_config
+    from nmt.runs.plugin_copies import write_copies
 
     was = load_config(folder.config)
     decoding = _with_penalties(was.decoding, best)
+    write_copies(folder.plugin_copies)
     folder.write_config(dump_config(was.model_copy(update={"decoding": decoding})))
 
 

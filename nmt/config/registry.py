@@ -3,7 +3,8 @@
 A table is a dict from names to classes; all tables are listed below. Each is in `table.py` of its
 family's package (`nmt/evaluation/table.py`), except for bridges, whose table is in
 `nmt/nn/bridge.py`. The base class is in the file with the singular name of the family
-(`nmt/evaluation/metric.py`). To add a plug-in, write a class and add a line to the table.
+(`nmt/evaluation/metric.py`). To add a plug-in, write a class and add a line to the table. A class
+outside the package is named by its file or module, as in `my_scores.py:Distance`.
 
 The keyword-only arguments of a plug-in's constructor are its options, and are checked here. The
 code that builds the plug-in passes the arguments before the ``*``.
