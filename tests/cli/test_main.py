@@ -340,6 +340,7 @@ def test_help_answers_at_once_as_it_imports_the_standard_library_alone() -> None
         "extends: gone.yaml\n",
         "version: 9\n",
         "run: runs/x\ndata: {}\nmodel: {attention: {score: dott}}\n",
+        "run: runs/x\ndata: {}\nmodel: {attention: {score: gone.py:Distance}}\n",
         "run: runs/x\ndata: {}\ndecoding: {beam_size: many}\n",
         "run: runs/x\ndata: {}\ntraining: {max_epoch: 3}\n",
     ],
