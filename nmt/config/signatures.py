@@ -50,8 +50,9 @@ def name_part(given: Any) -> dict[str, Any]:
     Raises:
         ValidationError: it is something else.
     """
+    kind: Any = given
     rest: Any = ()
-    kind, options = given, {}
+    options: dict[str, Any] = {}
     if isinstance(given, functools.partial):
         kind, rest, options = given.func, given.args, given.keywords
     elif not isinstance(given, type):

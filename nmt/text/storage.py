@@ -54,7 +54,7 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
     """
     if saved.plugin is not None:
         try:
-            tokenizer = find(saved.plugin, Tokenizer)
+            tokenizer = find(saved.plugin, Tokenizer)  # type: ignore[type-abstract]
         except ConfigError as error:
             raise RunError(f"{origin}: {error}") from None
     elif saved.name in TOKENIZERS:
