@@ -90,8 +90,7 @@ class Translator:
             device: auto, cpu, cuda or cuda:N.
             precision: auto, float32, bfloat16, or int8 (see `Model.quantize`); None: the training
                 precision if the device supports it.
-            decoding: decoding options, if the run is given as a folder. A mapping overrides single
-                options of its configuration: `{"beam_size": 10, "n_best": 10}`; None: no overrides.
+            decoding: all or some options of `decoding`, if the run is a folder: `{"n_best": 10}`.
             ensemble: further runs with the same vocabulary, to translate as an ensemble.
             average: average log or linear probabilities of the ensemble (see `Ensemble`).
             rules: custom rules, such as a language model, applied after those of the options.
@@ -100,9 +99,8 @@ class Translator:
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: the machine does not support the device or the precision. Also if an option
-                of `decoding` is not valid or needs attention, or if a run of the ensemble has
-                another vocabulary.
+            ConfigError: the device, the precision or an option of `decoding` is not supported, or a
+                run of the ensemble has another vocabulary.
         """
         allow(plugins)
         run = Run.of(run, decoding)
@@ -111,13 +109,12 @@ class Translator:
         runner = load_runner(
             run, tokenizers, ensemble, checkpoint, device, precision, average, rules
         )
-        bleu_tokenizer = run.config.training.validation.bleu_tokenizer
         return cls(
             runner,
             source_reader=tokenizers.source,
             target_tokenizer=tokenizers.target,
             max_source_length=options.max_source_length,
-            reranker=build_reranker(options, bleu_tokenizer),
+            reranker=build_reranker(options, run.config.training.validation.bleu_tokenizer),
             dictionary=load_dictionary(options),
             alignment_units=alignment_units,
         )
