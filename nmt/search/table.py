@@ -2,43 +2,26 @@
 
 from typing import Final
 
-from nmt.search.beam import BeamSearch
-from nmt.search.coverage_penalty import (
-    CoveragePenalty,
-    GNMTCoverage,
-    NoCoverage,
-    SeeCoverage,
-    SummaryCoverage,
-)
-from nmt.search.diverse_beam import DiverseBeamSearch
-from nmt.search.greedy import GreedySearch
-from nmt.search.length_penalty import (
-    AveragePenalty,
-    GNMTPenalty,
-    LengthPenalty,
-    NoPenalty,
-    WordReward,
-)
-from nmt.search.sampling import SamplingSearch
+from nmt.search import beam, coverage_penalty, diverse_beam, greedy, length_penalty, sampling
 from nmt.search.search import Search
 
 SEARCHES: Final[dict[str, type[Search]]] = {
-    "beam": BeamSearch,
-    "greedy": GreedySearch,
-    "diverse_beam": DiverseBeamSearch,
-    "sampling": SamplingSearch,
+    "beam": beam.BeamSearch,
+    "greedy": greedy.GreedySearch,
+    "diverse_beam": diverse_beam.DiverseBeamSearch,
+    "sampling": sampling.SamplingSearch,
 }
 
-LENGTH_PENALTIES: Final[dict[str, type[LengthPenalty]]] = {
-    "none": NoPenalty,
-    "average": AveragePenalty,
-    "gnmt": GNMTPenalty,
-    "word_reward": WordReward,
+LENGTH_PENALTIES: Final[dict[str, type[length_penalty.LengthPenalty]]] = {
+    "none": length_penalty.NoPenalty,
+    "average": length_penalty.AveragePenalty,
+    "gnmt": length_penalty.GNMTPenalty,
+    "word_reward": length_penalty.WordReward,
 }
 
-COVERAGE_PENALTIES: Final[dict[str, type[CoveragePenalty]]] = {
-    "none": NoCoverage,
-    "gnmt": GNMTCoverage,
-    "summary": SummaryCoverage,
-    "see": SeeCoverage,
+COVERAGE_PENALTIES: Final[dict[str, type[coverage_penalty.CoveragePenalty]]] = {
+    "none": coverage_penalty.NoCoverage,
+    "gnmt": coverage_penalty.GNMTCoverage,
+    "summary": coverage_penalty.SummaryCoverage,
+    "see": coverage_penalty.SeeCoverage,
 }

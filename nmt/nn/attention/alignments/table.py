@@ -2,19 +2,15 @@
 
 from typing import Final
 
-from nmt.nn.attention.alignments.alignment import Alignment, SoftmaxAlignment
-from nmt.nn.attention.alignments.entmax import EntmaxAlignment, SparsemaxAlignment
-from nmt.nn.attention.alignments.hard import GumbelAlignment, HardAlignment
-from nmt.nn.attention.alignments.local import LocalMonotonicAlignment, LocalPredictiveAlignment
-from nmt.nn.attention.alignments.monotonic import MonotonicAlignment
+from nmt.nn.attention.alignments import alignment, entmax, hard, local, monotonic
 
-ALIGNMENTS: Final[dict[str, type[Alignment]]] = {
-    "softmax": SoftmaxAlignment,
-    "sparsemax": SparsemaxAlignment,
-    "entmax": EntmaxAlignment,
-    "local_m": LocalMonotonicAlignment,
-    "local_p": LocalPredictiveAlignment,
-    "monotonic": MonotonicAlignment,
-    "hard": HardAlignment,
-    "gumbel": GumbelAlignment,
+ALIGNMENTS: Final[dict[str, type[alignment.Alignment]]] = {
+    "softmax": alignment.SoftmaxAlignment,
+    "sparsemax": entmax.SparsemaxAlignment,
+    "entmax": entmax.EntmaxAlignment,
+    "local_m": local.LocalMonotonicAlignment,
+    "local_p": local.LocalPredictiveAlignment,
+    "monotonic": monotonic.MonotonicAlignment,
+    "hard": hard.HardAlignment,
+    "gumbel": hard.GumbelAlignment,
 }
