@@ -1,8 +1,8 @@
 """BLEU, and BLEU of lowercased text."""
 
 from collections.abc import Iterable
-from functools import partial
-from typing import Annotated, Final, Literal
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 from sacrebleu.metrics.base import Metric as SacrebleuScorer
@@ -14,6 +14,7 @@ from nmt.evaluation.metric import SacrebleuMetric
 BleuTokenizer = Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"]
 
 
+@dataclass(eq=False)
 class Bleu(SacrebleuMetric):
     """BLEU (Papineni et al. 2002): precision of word n-grams.
 
@@ -31,37 +32,26 @@ class Bleu(SacrebleuMetric):
     name = "bleu"
     title = "BLEU"
 
-    def __init__(
-        self,
-        label: str | None = None,
-        *,
-        tokenize: BleuTokenizer = "auto",
-        lowercase: bool = False,
-        smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp",
-        smooth_value: Annotated[float, Ge(0.0)] | None = None,
-        max_ngram_order: Annotated[int, Ge(1)] = 4,
-        effective_order: bool = False,
-    ) -> None:
-        super().__init__(label)
-        if tokenize != AUTO:
-            load_tokenizer(tokenize)  # fail early
-        self.tokenize: Final = tokenize
-        self.ignores_case = lowercase
-        self.unsigned = {} if max_ngram_order == 4 else {"order": max_ngram_order}
-        # force: no warning about text that ends in " .", as in the toy corpus.
-        self._make = partial(
-            BLEU,
-            force=True,
-            lowercase=lowercase,
-            smooth_method=smooth_method,
-            smooth_value=smooth_value,
-            max_ngram_order=max_ngram_order,
-            effective_order=effective_order,
-        )
+    _: KW_ONLY
+    tokenize: BleuTokenizer = "auto"
+    lowercase: bool = False
+    smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp"
+    smooth_value: Annotated[float, Ge(0.0)] | None = None
+    max_ngram_order: Annotated[int, Ge(1)] = 4
+    effective_order: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tokenize != AUTO:
+            load_tokenizer(self.tokenize)  # fail early
+        self.ignores_case = self.lowercase
+        self.unsigned = {} if self.max_ngram_order == 4 else {"order": self.max_ngram_order}
 
     def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
         """See `SacrebleuMetric.make_scorer`."""
-        return self._make(tokenize=resolve_tokenizer(self.tokenize, references))
+        tokenize = resolve_tokenizer(self.tokenize, references)
+        # force: no warning about text that ends in " .", as in the toy corpus.
+        return BLEU(**self.options() | {"tokenize": tokenize}, force=True)
 
 
 class LowercasedBleu(Bleu):
@@ -73,10 +63,5 @@ class LowercasedBleu(Bleu):
 
     name = "bleu_lc"
 
-    def __init__(
-        self,
-        label: str | None = None,
-        *,
-        tokenize: BleuTokenizer = "auto",
-    ) -> None:
+    def __init__(self, label: str = "", *, tokenize: BleuTokenizer = "auto") -> None:
         super().__init__(label, tokenize=tokenize, lowercase=True)

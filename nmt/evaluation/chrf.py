@@ -1,6 +1,6 @@
 """chrF and chrF++."""
 
-from functools import partial
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from annotated_types import Ge
@@ -9,6 +9,7 @@ from sacrebleu.metrics.chrf import CHRF
 from nmt.evaluation.metric import SacrebleuMetric
 
 
+@dataclass(eq=False)
 class Chrf(SacrebleuMetric):
     """chrF (Popovic 2015): F-score of character n-grams; suits rich morphology.
 
@@ -22,28 +23,18 @@ class Chrf(SacrebleuMetric):
     """
 
     name = "chrf"
+    scorer = CHRF
 
-    def __init__(
-        self,
-        label: str | None = None,
-        *,
-        char_order: Annotated[int, Ge(1)] = 6,
-        word_order: Annotated[int, Ge(0)] = 0,
-        beta: Annotated[int, Ge(1)] = 2,
-        lowercase: bool = False,
-        whitespace: bool = False,
-        eps_smoothing: bool = False,
-    ) -> None:
-        super().__init__(label)
-        self.title = "chrF" + "+" * word_order
-        self.ignores_case = lowercase
-        self.unsigned = {} if beta == 2 else {"beta": beta}
-        self._make = partial(
-            CHRF,
-            char_order=char_order,
-            word_order=word_order,
-            beta=beta,
-            lowercase=lowercase,
-            whitespace=whitespace,
-            eps_smoothing=eps_smoothing,
-        )
+    _: KW_ONLY
+    char_order: Annotated[int, Ge(1)] = 6
+    word_order: Annotated[int, Ge(0)] = 0
+    beta: Annotated[int, Ge(1)] = 2
+    lowercase: bool = False
+    whitespace: bool = False
+    eps_smoothing: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.title = "chrF" + "+" * self.word_order
+        self.ignores_case = self.lowercase
+        self.unsigned = {} if self.beta == 2 else {"beta": self.beta}

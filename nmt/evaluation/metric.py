@@ -10,7 +10,7 @@ Annex 15) scores as equal.
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Final
 
 from sacrebleu.metrics.base import Metric as SacrebleuScorer
@@ -38,20 +38,22 @@ class Score:
     signature: str
 
 
+@dataclass(eq=False)
 class Metric(ABC):
     """A corpus-level score of translations, which correspond to the references line by line.
 
     Args:
-        label: name of its scores; None: the name of the metric.
+        label: name of its scores; empty: the name of the metric.
     """
 
     name: ClassVar[str]
-    title: str
+    title = ""
     higher_is_better: ClassVar[bool] = True
-    ignores_case: bool = False
+    ignores_case = False
+    label: str = ""
 
-    def __init__(self, label: str | None = None) -> None:
-        self.label: Final = label or self.name
+    def __post_init__(self) -> None:
+        self.label = self.label or self.name
 
     def describe(self) -> str:
         """Return the name to display: the label if one was given, else the title."""
@@ -104,15 +106,16 @@ class Metric(ABC):
 
 
 class SacrebleuMetric(Metric):
-    """A metric that a scorer of sacreBLEU computes.
+    """A metric that a scorer of sacreBLEU computes; its options are those of the scorer.
 
     Attributes:
+        scorer: class of the scorer.
         unsigned: options with other values than the default that sacreBLEU leaves out of its
             signatures.
     """
 
+    scorer: ClassVar[Callable[..., SacrebleuScorer]]
     unsigned: Mapping[str, int] = {}
-    _make: Callable[..., SacrebleuScorer]
 
     def make_scorer(self, references: Iterable[str]) -> SacrebleuScorer:
         """Return a new scorer; none is kept, because a scorer holds the references in memory.
@@ -120,7 +123,11 @@ class SacrebleuMetric(Metric):
         Args:
             references: the references to score against, for options that depend on them.
         """
-        return self._make()
+        return type(self).scorer(**self.options())
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of the metric, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.kw_only}
 
     def _signature(self, scorer: SacrebleuScorer) -> str:
         """Return the signature of a scorer after it has scored."""

@@ -1,12 +1,13 @@
 """Translation edit rate."""
 
-from functools import partial
+from dataclasses import KW_ONLY, dataclass
 
 from sacrebleu.metrics.ter import TER
 
 from nmt.evaluation.metric import SacrebleuMetric
 
 
+@dataclass(eq=False)
 class Ter(SacrebleuMetric):
     """Translation edit rate (Snover et al. 2006): edits per 100 reference words; low is good.
 
@@ -20,22 +21,14 @@ class Ter(SacrebleuMetric):
     name = "ter"
     title = "TER"
     higher_is_better = False
+    scorer = TER
 
-    def __init__(
-        self,
-        label: str | None = None,
-        *,
-        normalized: bool = False,
-        no_punct: bool = False,
-        asian_support: bool = False,
-        case_sensitive: bool = False,
-    ) -> None:
-        super().__init__(label)
-        self.ignores_case = not case_sensitive
-        self._make = partial(
-            TER,
-            normalized=normalized,
-            no_punct=no_punct,
-            asian_support=asian_support,
-            case_sensitive=case_sensitive,
-        )
+    _: KW_ONLY
+    normalized: bool = False
+    no_punct: bool = False
+    asian_support: bool = False
+    case_sensitive: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.ignores_case = not self.case_sensitive
