@@ -1,7 +1,7 @@
 """BLEU, and BLEU of lowercased text."""
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from annotated_types import Ge
@@ -14,7 +14,7 @@ from nmt.evaluation.metric import SacrebleuMetric
 BleuTokenizer = Literal["auto", "13a", "intl", "char", "zh", "ja-mecab", "ko-mecab", "none"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Bleu(SacrebleuMetric):
     """BLEU (Papineni et al. 2002): precision of word n-grams.
 
@@ -32,7 +32,6 @@ class Bleu(SacrebleuMetric):
     name = "bleu"
     title = "BLEU"
 
-    _: KW_ONLY
     tokenize: BleuTokenizer = "auto"
     lowercase: bool = False
     smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp"

@@ -1,6 +1,6 @@
 """chrF and chrF++."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge
@@ -9,7 +9,7 @@ from sacrebleu.metrics.chrf import CHRF
 from nmt.evaluation.metric import SacrebleuMetric
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Chrf(SacrebleuMetric):
     """chrF (Popovic 2015): F-score of character n-grams; suits rich morphology.
 
@@ -25,7 +25,6 @@ class Chrf(SacrebleuMetric):
     name = "chrf"
     scorer = CHRF
 
-    _: KW_ONLY
     char_order: Annotated[int, Ge(1)] = 6
     word_order: Annotated[int, Ge(0)] = 0
     beta: Annotated[int, Ge(1)] = 2

@@ -1,13 +1,13 @@
 """Translation edit rate."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 
 from sacrebleu.metrics.ter import TER
 
 from nmt.evaluation.metric import SacrebleuMetric
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Ter(SacrebleuMetric):
     """Translation edit rate (Snover et al. 2006): edits per 100 reference words; low is good.
 
@@ -23,7 +23,6 @@ class Ter(SacrebleuMetric):
     higher_is_better = False
     scorer = TER
 
-    _: KW_ONLY
     normalized: bool = False
     no_punct: bool = False
     asian_support: bool = False

@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, dataclass
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -9,6 +10,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from nmt.core.errors import ConfigError
 
 
+@dataclass(eq=False)
 class Schedule(ABC):
     """Learning rate schedule: a factor for each update, counted from 1.
 
@@ -17,9 +19,9 @@ class Schedule(ABC):
         warmup: updates over which the factor rises linearly from 0; 0 for none.
     """
 
-    def __init__(self, total_updates: int | None, *, warmup: Annotated[int, Ge(0)] = 0) -> None:
-        self.total_updates = total_updates
-        self.warmup = warmup
+    total_updates: int | None
+    _: KW_ONLY
+    warmup: Annotated[int, Ge(0)] = 0
 
     def factor(self, update: int) -> float:
         """Return the factor on the learning rate at this update."""
@@ -47,6 +49,7 @@ class Schedule(ABC):
         assert not state
 
 
+@dataclass(eq=False, kw_only=True)
 class Constant(Schedule):
     """Constant rate, with an optional cool-down at the end (Hägele 2024, section 3).
 
@@ -62,15 +65,10 @@ class Constant(Schedule):
         ConfigError: there is a cool-down, but the number of updates is unlimited or too small.
     """
 
-    def __init__(
-        self,
-        total_updates: int | None,
-        *,
-        warmup: Annotated[int, Ge(0)] = 0,
-        cooldown: Annotated[int, Ge(0)] = 0,
-    ) -> None:
-        super().__init__(total_updates, warmup=warmup)
-        self.cooldown = cooldown
+    cooldown: Annotated[int, Ge(0)] = 0
+
+    def __post_init__(self) -> None:
+        total_updates, warmup, cooldown = self.total_updates, self.warmup, self.cooldown
         self.end = total_updates if cooldown else None
         if not cooldown:
             return
@@ -101,6 +99,7 @@ class Constant(Schedule):
         return min(1.0, max(0.0, (self.end - update) / self.cooldown))
 
 
+@dataclass(eq=False, kw_only=True)
 class Plateau(Schedule):
     """Lower the rate when the validation metric (`training.validation.best`) stops improving.
 
@@ -112,19 +111,11 @@ class Plateau(Schedule):
         minimum: smallest factor.
     """
 
-    def __init__(
-        self,
-        total_updates: int | None,
-        *,
-        warmup: Annotated[int, Ge(0)] = 0,
-        patience: Annotated[int, Ge(1)] = 2,
-        decay: Annotated[float, Gt(0.0), Lt(1.0)] = 0.5,
-        minimum: Annotated[float, Ge(0.0), Le(1.0)] = 0.01,
-    ) -> None:
-        super().__init__(total_updates, warmup=warmup)
-        self.patience = patience
-        self.decay = decay
-        self.minimum = minimum
+    patience: Annotated[int, Ge(1)] = 2
+    decay: Annotated[float, Gt(0.0), Lt(1.0)] = 0.5
+    minimum: Annotated[float, Ge(0.0), Le(1.0)] = 0.01
+
+    def __post_init__(self) -> None:
         self._factor = 1.0
         self._without_best = 0
 
@@ -149,6 +140,7 @@ class Plateau(Schedule):
         self._without_best = int(state["without_best"])
 
 
+@dataclass(eq=False, kw_only=True)
 class InverseSquareRoot(Schedule):
     """Factor ``sqrt(warmup / update)`` after the warm-up (Vaswani 2017, 5.3, scaled to peak at 1).
 
@@ -157,14 +149,14 @@ class InverseSquareRoot(Schedule):
         warmup: updates over which the factor rises linearly to 1; at least 1.
     """
 
-    def __init__(self, total_updates: int | None, *, warmup: Annotated[int, Ge(1)] = 1000) -> None:
-        super().__init__(total_updates, warmup=warmup)
+    warmup: Annotated[int, Ge(1)] = 1000
 
     def after_warmup(self, update: int) -> float:
         """Return the factor, which falls with the square root of the updates."""
         return math.sqrt(self.warmup / update)
 
 
+@dataclass(eq=False, kw_only=True)
 class Cosine(Schedule):
     """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017, eq. 5, without restarts).
 
@@ -176,16 +168,11 @@ class Cosine(Schedule):
         final: the final factor.
     """
 
-    def __init__(
-        self,
-        total_updates: int | None,
-        *,
-        warmup: Annotated[int, Ge(0)] = 0,
-        num_updates: Annotated[int, Ge(1)] | None = None,
-        final: Annotated[float, Ge(0.0), Le(1.0)] = 0.0,
-    ) -> None:
-        super().__init__(total_updates, warmup=warmup)
-        end = num_updates if num_updates is not None else total_updates
+    num_updates: Annotated[int, Ge(1)] | None = None
+    final: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
+
+    def __post_init__(self) -> None:
+        warmup, end = self.warmup, self.num_updates or self.total_updates
         if end is None:
             raise ConfigError(
                 "training.schedule.num_updates: cosine needs to know where training ends; give "
@@ -197,7 +184,6 @@ class Cosine(Schedule):
                 f"whole schedule; set it to {end // 10}, a tenth of them"
             )
         self.end = end
-        self.final = final
 
     def state(self) -> dict[str, float]:
         """Return the update at which the curve ends."""
