@@ -46,17 +46,12 @@ class ChrfUtility(Utility):
     def __call__(self, texts: Sequence[str]) -> Matrix:
         """Return `[N N]`: the F-score of the mean precision and the mean recall of all orders."""
         characters = ["".join(text.split()) for text in texts]
-        precision = np.zeros((len(texts), len(texts)))
-        recall, num_orders = np.zeros_like(precision), np.zeros_like(precision)
-        for size in range(1, self.order + 1):
-            counts = _count_ngrams(characters, size)
-            matches, totals = _matches(counts), counts.sum(axis=1)
-            both = (totals[:, None] > 0) & (totals[None, :] > 0)
-            precision += np.where(both, matches / np.maximum(totals[:, None], 1), 0.0)
-            recall += np.where(both, matches / np.maximum(totals[None, :], 1), 0.0)
-            num_orders += both
-        precision /= np.maximum(num_orders, 1)
-        recall /= np.maximum(num_orders, 1)
+        matches, totals = _match_ngrams(characters, self.order)
+        of_references = totals.transpose(0, 2, 1)
+        both = (totals > 0) & (of_references > 0)
+        num_orders = np.maximum(both.sum(axis=0), 1)
+        precision = (matches / np.maximum(totals, 1)).sum(axis=0, where=both) / num_orders
+        recall = (matches / np.maximum(of_references, 1)).sum(axis=0, where=both) / num_orders
         weight = self.beta**2
         divisor = weight * precision + recall
         return 100 * (1 + weight) * precision * recall / np.where(divisor > 0, divisor, 1.0)
@@ -72,22 +67,16 @@ class BleuUtility(Utility):
         tokenize = load_tokenizer(resolve_tokenizer(self.tokenizer, texts))
         words = [tuple(tokenize(text.rstrip()).split()) for text in texts]
         lengths = np.array([len(tokens) for tokens in words], np.float64)
-        logarithms, smoothing = np.zeros((len(texts), len(texts))), np.ones((len(texts),) * 2)
-        num_orders = np.zeros((len(texts), len(texts)))
-        any_match = np.zeros((len(texts), len(texts)), bool)
-        for size in range(1, self.order + 1):
-            counts = _count_ngrams(words, size)
-            matches, totals = _matches(counts), counts.sum(axis=1)[:, None]
-            exists = np.broadcast_to(totals > 0, matches.shape)
-            any_match |= matches > 0
-            smoothing = np.where(exists & (matches == 0), smoothing * 2, smoothing)
-            smoothed = np.where(matches > 0, matches, 1 / smoothing)
-            logarithms += np.where(exists, np.log(smoothed / np.maximum(totals, 1)), 0.0)
-            num_orders += exists
+        matches, totals = _match_ngrams(words, self.order)
+        exists = np.broadcast_to(totals > 0, matches.shape)
+        # Each order without a match halves the count that stands in for the missing one.
+        smoothing = 0.5 ** np.cumsum(exists & (matches == 0), axis=0)
+        smoothed = np.where(matches > 0, matches, smoothing)
+        logarithms = np.log(smoothed / np.maximum(totals, 1)).sum(axis=0, where=exists)
         shortness = 1 - lengths[None, :] / np.maximum(lengths[:, None], 1)
         brevity = np.exp(np.minimum(shortness, 0.0))
-        scores = 100 * brevity * np.exp(logarithms / np.maximum(num_orders, 1))
-        return np.where(any_match, scores, 0.0)
+        scores = 100 * brevity * np.exp(logarithms / np.maximum(exists.sum(axis=0), 1))
+        return np.where((matches > 0).any(axis=0), scores, 0.0)
 
 
 UTILITIES: Final[dict[str, type[Utility]]] = {"chrf": ChrfUtility, "bleu": BleuUtility}
@@ -143,6 +132,19 @@ class MinimumBayesRisk:
         return [(place, worth[place]) for place in ranked[: self.n_best]]
 
 
+def _match_ngrams(sequences: Sequence[Sequence[str]], order: int) -> tuple[Matrix, Matrix]:
+    """Return the n-gram matches of each pair of sequences, and the n-grams of each sequence.
+
+    Returns:
+        matches (clipped counts) `[order N N]` and numbers of n-grams `[order N 1]`, of size 1 to
+        `order`.
+    """
+    counts = [_count_ngrams(sequences, size) for size in range(1, order + 1)]
+    # Row by row, because a matrix of all pairs and n-grams would be large.
+    matches = [[np.minimum(row, each).sum(axis=1) for row in each] for each in counts]
+    return np.array(matches), np.array([each.sum(axis=1, keepdims=True) for each in counts])
+
+
 def _count_ngrams(sequences: Sequence[Sequence[str]], size: int) -> Matrix:
     """Return `[N G]`: the count of each of the G distinct n-grams of a size in each sequence."""
     counters = [
@@ -154,9 +156,3 @@ def _count_ngrams(sequences: Sequence[Sequence[str]], size: int) -> Matrix:
     for row, counter in enumerate(counters):
         counts[row, [columns[ngram] for ngram in counter]] = list(counter.values())
     return counts
-
-
-def _matches(counts: Matrix) -> Matrix:
-    """Return `[N N]`: the number of n-gram matches (clipped counts) of each pair of sequences."""
-    # Row by row, because a matrix of all pairs and n-grams would be large.
-    return np.stack([np.minimum(row, counts).sum(axis=1) for row in counts])
