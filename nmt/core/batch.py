@@ -205,6 +205,11 @@ def fill(tree: S, tensors: Iterable[Tensor], *, leave: type[Any] | None = None) 
     return map_tensors(lambda _: next(rest), tree, leave=leave)
 
 
+def combine(function: Callable[[tuple[Tensor, ...]], Tensor], trees: Sequence[S]) -> S:
+    """Return a tree whose tensors are `function` of the corresponding tensors of all trees."""
+    return fill(trees[0], map(function, zip(*map(tensors_of, trees), strict=True)))
+
+
 def select(tree: S, rows: Tensor) -> S:
     """Return rows of the batch, in the order of `rows`: `[N]` of int64, which may repeat."""
     return map_tensors(lambda tensor: tensor.index_select(0, rows), tree)

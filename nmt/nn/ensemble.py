@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, combine
 from nmt.core.coverage import Coverage
 from nmt.nn.decoders.interface import AllowedTokens, DecoderState
 from nmt.nn.model import Model, ModelOutput, Step
@@ -80,10 +80,7 @@ class Ensemble(nn.Module):
     def coverage(self, state: States) -> Coverage:
         """Return the mean of the coverage of the members that attend."""
         parts = [model.coverage(part) for model, part in zip(self.models, state, strict=True)]
-        return Coverage(
-            self._mean_over_attending([part.seen for part in parts]),
-            self._mean_over_attending([part.again for part in parts]),
-        )
+        return combine(self._mean_over_attending, parts)
 
     def _step(
         self, steps: Sequence[Step], tokens: Int[Tensor, " N"], state: States
@@ -98,9 +95,9 @@ class Ensemble(nn.Module):
             return log_probabilities.mean(dim=0).log_softmax(dim=-1)
         return log_probabilities.logsumexp(dim=0) - torch.tensor(float(len(logits))).log()
 
-    def _mean_over_attending(self, parts: list[Tensor]) -> Tensor:
+    def _mean_over_attending(self, parts: Sequence[Tensor]) -> Tensor:
         """Average over the members with attention, or over all members if none has attention."""
         attending = [
             part for model, part in zip(self.models, parts, strict=True) if model.has_attention
         ]
-        return torch.stack(attending or parts).mean(dim=0)
+        return torch.stack(attending or list(parts)).mean(dim=0)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nmt.core.batch import Batch
+from nmt.core.batch import Batch, combine
 from nmt.core.coverage import Coverage
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.bridge import Bridge
@@ -199,9 +199,6 @@ class Model(nn.Module):
             with torch.no_grad():
                 best = self.projection(steps[-1].vectors).argmax(dim=-1)
             tokens = torch.where(own[:, following], best, reference[:, following])
-        return DecoderOutput(
-            torch.cat([step.vectors for step in steps], dim=1),
-            torch.cat([step.weights for step in steps], dim=1),
-            state,
-            SampledAlignment.cat([step.sampled for step in steps if step.sampled is not None]),
-        )
+        parts = [(step.vectors, step.weights, step.sampled) for step in steps]
+        vectors, weights, sampled = combine(partial(torch.cat, dim=1), parts)
+        return DecoderOutput(vectors, weights, state, sampled)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from math import inf
 
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nmt.core.batch import to
+from nmt.core.batch import combine, to
 from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.search.request import pad
 from nmt.search.rules import PartialHypotheses, Rule
@@ -145,11 +146,8 @@ def _add_candidates(
     none = len(ranked)
     slot_rows = slots.clamp(max=none - 1)  # empty slots are removed below
     rows = slots.unsqueeze(2).expand(-1, -1, more.shape[1])
-    joined = Candidates(
-        torch.cat([found.totals, values[slot_rows].flatten(1)], dim=1),
-        torch.cat([found.rows, rows.flatten(1)], dim=1),
-        torch.cat([found.tokens, more[slot_rows].flatten(1)], dim=1),
-    )
+    added = Candidates(values[slot_rows].flatten(1), rows.flatten(1), more[slot_rows].flatten(1))
+    joined = combine(partial(torch.cat, dim=1), (found, added))
     same = joined.rows.unsqueeze(2) == joined.rows.unsqueeze(1)
     same &= joined.tokens.unsqueeze(2) == joined.tokens.unsqueeze(1)
     is_repeated = same.tril(-1).any(dim=2) | (joined.rows == none)

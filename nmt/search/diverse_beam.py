@@ -8,7 +8,7 @@ from annotated_types import Ge, Le
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nmt.core.batch import fill, repeat, select, tensors_of
+from nmt.core.batch import combine, repeat, select
 from nmt.core.errors import ConfigError
 from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
@@ -105,5 +105,4 @@ class DiverseBeamSearch(BeamSearch):
             times_taken.index_put_((source[kept], candidates.tokens[kept]), once, accumulate=True)
             members.append(chosen)
             parts.append((candidates, kept))
-        together = fill(parts[0], map(torch.cat, zip(*map(tensors_of, parts), strict=True)))
-        return select(together, torch.cat(members).argsort())
+        return select(combine(torch.cat, parts), torch.cat(members).argsort())

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nmt.core.batch import Shared
+from nmt.core.batch import Shared, combine
 from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.attention import AttentionInputs
@@ -86,12 +87,9 @@ class AttentionOutput:
         """Concatenate the outputs of consecutive calls along T."""
         if len(steps) == 1:
             return steps[0]
-        return AttentionOutput(
-            torch.cat([step.context for step in steps], dim=1),
-            torch.cat([step.weights for step in steps], dim=1),
-            steps[-1].state,
-            SampledAlignment.cat([step.sampled for step in steps if step.sampled is not None]),
-        )
+        parts = [(step.context, step.weights, step.sampled) for step in steps]
+        context, weights, sampled = combine(partial(torch.cat, dim=1), parts)
+        return AttentionOutput(context, weights, steps[-1].state, sampled)
 
 
 class BaseAttention(FastPath, nn.Module, ABC):

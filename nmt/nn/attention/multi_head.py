@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from nmt.nn.attention.alignments.alignment import SampledAlignment
+from nmt.core.batch import combine
 from nmt.nn.attention.attention import (
     AnyAttentionState,
     AnyMemory,
@@ -87,21 +87,15 @@ class MultiHeadAttention(BaseAttention):
         ]
         context = self.output_projection(torch.cat([head.context for head in seen], dim=-1))
         weights = torch.stack([head.weights for head in seen]).mean(0)
+        state = tuple(head.state for head in seen)
         sampled = [head.sampled for head in seen if head.sampled is not None]
-        return AttentionOutput(
-            context, weights, tuple(head.state for head in seen), _joint(sampled)
-        )
+        total = combine(_add_up, sampled) if sampled else None
+        return AttentionOutput(context, weights, state, total)
 
     def _split(self, vectors: Tensor) -> tuple[Tensor, ...]:
         return vectors.chunk(len(self.attentions), dim=-1)
 
 
-def _joint(sampled: list[SampledAlignment]) -> SampledAlignment | None:
-    """Add up log-probabilities and entropies: the heads sample independently."""
-    if not sampled:
-        return None
-    return SampledAlignment(
-        torch.stack([part.log_probability for part in sampled]).sum(0),
-        torch.stack([part.entropy for part in sampled]).sum(0),
-        torch.stack([part.is_sampled for part in sampled]).any(0),
-    )
+def _add_up(of_heads: tuple[Tensor, ...]) -> Tensor:
+    """Add up log-probabilities or entropies of heads, which sample independently; join flags."""
+    return torch.stack(of_heads).sum(0, dtype=of_heads[0].dtype)

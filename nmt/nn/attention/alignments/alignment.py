@@ -1,7 +1,6 @@
 """Alignment functions, which turn scores into attention weights: the base class and softmax."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -30,17 +29,6 @@ class SampledAlignment:
     log_probability: Float[Tensor, "B T"]
     entropy: Float[Tensor, "B T"]
     is_sampled: Bool[Tensor, "B T"]
-
-    @staticmethod
-    def cat(sampled: "Sequence[SampledAlignment]") -> "SampledAlignment | None":
-        """Concatenate the samples of consecutive calls along T; None if there are none."""
-        if not sampled:
-            return None
-        return SampledAlignment(
-            torch.cat([part.log_probability for part in sampled], dim=1),
-            torch.cat([part.entropy for part in sampled], dim=1),
-            torch.cat([part.is_sampled for part in sampled], dim=1),
-        )
 
 
 @dataclass(frozen=True)
