@@ -41,7 +41,7 @@ from nmt.cli.inputs import PairArguments
 from nmt.cli.outputs import check_files, open_binary_output, open_folder, open_output
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
-from nmt.word_alignment.units import DESCRIPTIONS, AlignmentUnits
+from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
@@ -247,13 +247,9 @@ def _format(alignment: "SentenceAlignment", style: str) -> str:
 def _draw(alignment: "SentenceAlignment", source: "Source", path: Path) -> None:
     from nmt.visualization.plots import plot_attention, plot_grid_attention
 
+    weights, targets = alignment.weights, alignment.target_words
     if isinstance(source, str):
-        plot_attention(
-            alignment.weights,
-            alignment.source_words,
-            alignment.target_words,
-            path,
-            units=DESCRIPTIONS[alignment.units],
-        )
+        units = "pieces of the tokenizer" if alignment.units == "pieces" else alignment.units
+        plot_attention(weights, alignment.source_words, targets, path, units=units)
     else:
-        plot_grid_attention(alignment.weights, source.values, alignment.target_words, path)
+        plot_grid_attention(weights, source.values, targets, path)

@@ -1,7 +1,7 @@
 """Units of word alignments: words, characters or pieces that links connect."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from nmt.core.writing_systems import has_no_spaces, is_punctuation
@@ -10,13 +10,6 @@ AlignmentUnits = Literal["auto", "words", "characters", "pieces"]
 
 ActualUnits = Literal["words", "characters", "words and characters", "pieces"]
 """The actual units of a sentence pair, after "auto" has been resolved."""
-
-DESCRIPTIONS: Final[Mapping[ActualUnits, str]] = {
-    "words": "words",
-    "characters": "characters",
-    "words and characters": "words and characters",
-    "pieces": "pieces of the tokenizer",
-}
 
 # Code points besides marks that continue a grapheme: joiners, vowels of Korean syllables, Thai and
 # Lao am, halfwidth voicing, skin tones.
