@@ -55,26 +55,29 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class PostProcessor:
-    """Converter of the hypotheses of a window to translations.
+    """Converter of hypotheses to translations: the part of a translator after the search.
 
     Attributes:
-        runner: the model and the search.
-        source_reader: of the source lines.
-        target_tokenizer: of the hypotheses.
-        reranker: reranks the hypotheses; None: no reranking.
-        dictionary: translations of source words, for replacing unknown words; None: there are no
-            unknown words.
-        alignment_units: units that alignments link.
+        runner: the model and the search; the mode of the model (training or evaluation) is
+            restored.
+        source_reader: the source tokenizer of the model, or the reader of its grids.
+        target_tokenizer: the target tokenizer; may be the same object.
+        reranker: reranks the candidates of the search; None: no reranking.
+        dictionary: translations of the source words that replace unknown words; None: the search
+            does not generate unknown words (see `Rules`).
+        alignment_units: units that alignments link: words, characters, pieces of the tokenizers;
+            "auto": words, and characters of scripts without spaces. The words of very long lines
+            are not split into characters.
     """
 
     runner: BatchRunner
     source_reader: SourceReader[Any]
     target_tokenizer: Tokenizer
-    reranker: MinimumBayesRisk | None
-    dictionary: Dictionary | None
-    alignment_units: AlignmentUnits
+    reranker: MinimumBayesRisk | None = None
+    dictionary: Dictionary | None = None
+    alignment_units: AlignmentUnits = "auto"
 
-    def __call__(self, window: Window, found: Found, extra: ExtraOutputs) -> list[Translation]:
+    def postprocess(self, window: Window, found: Found, extra: ExtraOutputs) -> list[Translation]:
         """Return the translations of a window.
 
         Args:
@@ -89,7 +92,7 @@ class PostProcessor:
         alignments: Sequence[SentenceAlignment | None] = [None] * len(sources)
         if extra.alignments:
             targets = [self._written_words(of_line[0]) for of_line in chosen]
-            alignments = self.align(sources, targets)
+            alignments = self.align_encoded(sources, targets)
         if extra.scores or extra.token_scores:
             chosen = self._score(chosen, sources, every_token=extra.token_scores)
         return [
@@ -104,7 +107,7 @@ class PostProcessor:
             for of_line, alignment in zip(chosen, alignments, strict=True)
         ]
 
-    def align(
+    def align_encoded(
         self, sources: Sequence[EncodedWords], targets: Sequence[EncodedWords]
     ) -> list[SentenceAlignment]:
         """Return the alignments of pairs, in order, by forced decoding."""

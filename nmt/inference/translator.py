@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -15,14 +15,11 @@ from nmt.core.special_tokens import EOS
 from nmt.data.formats.grids import Source
 from nmt.distributed.rank_pool import lead, serve
 from nmt.distributed.worker_pool import WorkerPool
-from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
-from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read_log_probabilities
 from nmt.inference.inputs import Input as Input, LineWarnings, Pair, no_report
 from nmt.inference.loading import build_reranker, load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
-from nmt.inference.unknown_words import Dictionary
 from nmt.inference.windows import read_pairs, read_windows
 from nmt.nn.ensemble import Space
 from nmt.runs.run import BEST, Run
@@ -30,15 +27,13 @@ from nmt.search.rules import Rule
 from nmt.system.device import AUTO
 from nmt.system.plugins import allow
 from nmt.system.process import num_threads
-from nmt.text.reader import SourceReader
-from nmt.text.tokenizer import Tokenizer
 from nmt.word_alignment.units import AlignmentUnits
 
 NO_EXTRA_OUTPUTS: Final = ExtraOutputs()
 
 
 @dataclass(frozen=True, eq=False)
-class Translator:
+class Translator(PostProcessor):
     """A model with its tokenizers, search and post-processing.
 
     Input is raw text, or grids if the model reads grids. Output is detokenized text in input order.
@@ -46,26 +41,10 @@ class Translator:
     does not affect the results, except for rounding.
 
     Attributes:
-        runner: the model and the search; the mode of the model (training or evaluation) is
-            restored.
-        source_reader: the source tokenizer of the model, or the reader of its grids.
-        target_tokenizer: the target tokenizer; may be the same object.
         max_source_length: maximum number of tokens of a line; the rest is cut, with a warning.
-        reranker: reranks the candidates of the search; None: no reranking.
-        dictionary: translations of the source words that replace unknown words; None: the search
-            does not generate unknown words (see `Rules`).
-        alignment_units: units that alignments link: words, characters, pieces of the tokenizers;
-            "auto": words, and characters of scripts without spaces. The words of very long lines
-            are not split into characters.
     """
 
-    runner: BatchRunner
-    source_reader: SourceReader[Any]
-    target_tokenizer: Tokenizer
-    max_source_length: int
-    reranker: MinimumBayesRisk | None = None
-    dictionary: Dictionary | None = None
-    alignment_units: AlignmentUnits = "auto"
+    max_source_length: int = field(kw_only=True)
 
     @classmethod
     def from_run(
@@ -236,7 +215,7 @@ class Translator:
         if extra.alignments:
             self.require_attention()
         for window, found in self.runner.search_windows(read, report):
-            translations = self._postprocessor(window, found, extra)
+            translations = self.postprocess(window, found, extra)
             yield list(zip(window.lines, translations, strict=True))
 
     def score(
@@ -278,15 +257,4 @@ class Translator:
         read = read_pairs(pairs, readers, "align", self.max_source_length, warnings)
         for sources, targets in read:
             self.require_attention()
-            yield from self._postprocessor.align(sources, targets)
-
-    @property
-    def _postprocessor(self) -> PostProcessor:
-        return PostProcessor(
-            self.runner,
-            self.source_reader,
-            self.target_tokenizer,
-            self.reranker,
-            self.dictionary,
-            self.alignment_units,
-        )
+            yield from self.align_encoded(sources, targets)

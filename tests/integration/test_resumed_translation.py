@@ -36,7 +36,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes translation end with an error before the window of that number, from 1."""
     from nmt.inference.postprocessing import PostProcessor
 
-    whole = PostProcessor.__call__
+    whole = PostProcessor.postprocess
     windows = [0, 10**9]
 
     def process(self: PostProcessor, *arguments: Any) -> Any:
@@ -48,7 +48,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def at(number: int) -> None:
         windows[:] = [0, number]
 
-    monkeypatch.setattr(PostProcessor, "__call__", process)
+    monkeypatch.setattr(PostProcessor, "postprocess", process)
     return at
 
 
