@@ -20,7 +20,7 @@ from nmt.inference.inputs import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, NBest
 from nmt.search.request import Constraints, Request, VocabularySubset, pad
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
@@ -66,7 +66,7 @@ class BatchRunner:
 
     def run_search(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints] | None = None
-    ) -> list[list[Hypothesis]]:
+    ) -> NBest:
         """Return the best hypotheses of each sentence, in order.
 
         Args:
@@ -81,7 +81,7 @@ class BatchRunner:
         self,
         windows: Iterable[tuple[Item, Sequence[Tokens], Sequence[Constraints]]],
         report: Callable[[int], object] = no_report,
-    ) -> Iterator[tuple[Item, list[list[Hypothesis]]]]:
+    ) -> Iterator[tuple[Item, NBest]]:
         """Yield each window with the results of `run_search` for its sentences.
 
         A batch never mixes sentences of two windows. But workers may start on a window, which is
@@ -179,7 +179,7 @@ def _use_one_thread_after_forks() -> None:
 
 def _search_batch(
     runner: BatchRunner, sources: Sequence[Tokens], constraints: Sequence[Constraints]
-) -> list[list[Hypothesis]]:
+) -> NBest:
     """Return the best hypotheses of the sentences of one batch, which may be empty.
 
     With a shortlist the search runs on indices into the shortlist.

@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.core.batch import reorder, select
 from nmt.core.special_tokens import EOS
 from nmt.search.constraints import Progress, forbid_early_end, measure_progress, rank_constrained
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import NBest
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses
 from nmt.search.search import (
@@ -23,6 +23,7 @@ from nmt.search.search import (
     Stepper,
     best_in_order,
 )
+from nmt.search.shapes import Chosen, LogProbabilities, Slots, Totals
 
 _BLOCK = 64  # tokens in a block; see `rank_continuations`
 _FEW = 2**17  # for fewer log-probabilities, ranking without blocks is faster
@@ -42,7 +43,7 @@ class OpenSentences:
     """
 
     number: Int[Tensor, " N"]
-    slots: Int[Tensor, "N W"]
+    slots: Slots
     num_free: Int[Tensor, " N"]
     best: Float[Tensor, "N K"]
     longest: Int[Tensor, " N"]
@@ -77,9 +78,7 @@ class BeamSearch(Search):
     _: KW_ONLY
     stopping: Literal["exact", "first"] = "exact"
 
-    def __call__(
-        self, model: Stepper[State], state: State, request: Request
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Stepper[State], state: State, request: Request) -> NBest:
         """Translate a batch; see `Search`."""
         finished = HypothesisCollector(len(request.source_lengths))
         bounds = LengthBounds.of(self.rules.limits, request)
@@ -126,11 +125,11 @@ class BeamSearch(Search):
 
     def _rank(
         self,
-        ranked: Float[Tensor, "R V"],
+        ranked: LogProbabilities,
         beam: OpenHypotheses[State],
         sentences: OpenSentences,
         progress: Progress | None,
-    ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+    ) -> tuple[Candidates, Chosen]:
         """Return the continuations of each sentence, best first, and which ones its beam keeps."""
         slots, num_free = sentences.slots, sentences.num_free
         if progress is not None:
@@ -142,7 +141,7 @@ class BeamSearch(Search):
         return candidates, (places < num_free.unsqueeze(1)) & (candidates.totals != -inf)
 
     def _can_improve(
-        self, sentences: OpenSentences, candidates: Candidates, is_open: Bool[Tensor, "N C"]
+        self, sentences: OpenSentences, candidates: Candidates, is_open: Chosen
     ) -> Bool[Tensor, "N 1"]:
         """Return whether an open hypothesis can still displace one of the best finished ones."""
         worst = sentences.best[:, -1:]
@@ -152,9 +151,7 @@ class BeamSearch(Search):
         return self.scoring.length.can_beat(worst, candidates.totals, is_open, longest)
 
 
-def _finish(
-    sentences: OpenSentences, scores: Float[Tensor, "N C"], ends: Bool[Tensor, "N C"]
-) -> OpenSentences:
+def _finish(sentences: OpenSentences, scores: Float[Tensor, "N C"], ends: Chosen) -> OpenSentences:
     """Take beam places for the hypotheses that end, and update the best scores."""
     best = torch.cat([sentences.best, scores], dim=1).topk(sentences.best.shape[1]).values
     return replace(sentences, num_free=sentences.num_free - ends.sum(dim=1), best=best)
@@ -162,9 +159,9 @@ def _finish(
 
 def _advance(
     beam: OpenHypotheses[State],
-    log_probabilities: Float[Tensor, "R V"],
+    log_probabilities: LogProbabilities,
     candidates: Candidates,
-    is_open: Bool[Tensor, "N C"],
+    is_open: Chosen,
 ) -> OpenHypotheses[State]:
     """Return the hypotheses that stay open, each one token longer."""
     chosen = is_open.flatten().nonzero().squeeze(1)
@@ -180,7 +177,7 @@ def _advance(
     return OpenHypotheses(longer, beam.sentence, log_probability, totals, beam.state)
 
 
-def _keep_open(sentences: OpenSentences, is_open: Bool[Tensor, "N C"]) -> OpenSentences:
+def _keep_open(sentences: OpenSentences, is_open: Chosen) -> OpenSentences:
     """Return the sentences that are not done, with their slots after `_advance`."""
     places = is_open.flatten().cumsum(dim=0).view_as(is_open)
     slots = torch.where(is_open, places - 1, is_open.sum())
@@ -190,10 +187,7 @@ def _keep_open(sentences: OpenSentences, is_open: Bool[Tensor, "N C"]) -> OpenSe
 
 
 def rank_continuations(
-    log_probabilities: Float[Tensor, "R V"],
-    totals: Float[Tensor, " R"],
-    slots: Int[Tensor, "N W"],
-    count: int,
+    log_probabilities: LogProbabilities, totals: Totals, slots: Slots, count: int
 ) -> Candidates:
     """Rank all continuations of R open hypotheses, separately for each of N sentences.
 
@@ -228,15 +222,15 @@ def rank_continuations(
     return Candidates(values.gather(1, order), rows, tokens.flatten(1).gather(1, order))
 
 
-def _of_slots(values: Float[Tensor, "R A"], slots: Int[Tensor, "N W"]) -> Float[Tensor, "N B"]:
+def _of_slots(values: Float[Tensor, "R A"], slots: Slots) -> Float[Tensor, "N B"]:
     """Return the values of each sentence's slots, concatenated; -inf for empty slots."""
     padded = torch.cat([values, values.new_full((1, values.shape[1]), -inf)])
     return padded[slots].flatten(1)
 
 
 def _values(
-    log_probabilities: Float[Tensor, "R V"],
-    totals: Float[Tensor, " R"],
+    log_probabilities: LogProbabilities,
+    totals: Totals,
     rows: Int[Tensor, "N P 1"],
     tokens: Int[Tensor, "N P X"],
 ) -> Float[Tensor, "N P X"]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from math import inf
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from nmt.core.batch import combine, to
@@ -15,6 +15,7 @@ from nmt.core.special_tokens import BOS, EOS, PAD
 from nmt.search.request import pad
 from nmt.search.rules import PartialHypotheses, Rule
 from nmt.search.search import Candidates
+from nmt.search.shapes import Chosen, LogProbabilities, Slots, Totals, WordEdges
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Progress:
 
     tokens: Int[Tensor, "R T"]
     phrases: Int[Tensor, "R P L"]
-    word_edges: Bool[Tensor, "2 V"] | None
+    word_edges: WordEdges | None
     is_met: Bool[Tensor, "R P"]
     begun: Int[Tensor, "R P"]
 
@@ -53,9 +54,7 @@ class Progress:
 
 
 def measure_progress(
-    tokens: Int[Tensor, "R T"],
-    phrases: Int[Tensor, "R P L"],
-    word_edges: Bool[Tensor, "2 V"] | None = None,
+    tokens: Int[Tensor, "R T"], phrases: Int[Tensor, "R P L"], word_edges: WordEdges | None = None
 ) -> Progress:
     """Compare hypotheses with their phrases.
 
@@ -91,12 +90,12 @@ def measure_progress(
 
 def rank_constrained(
     candidates: Candidates,
-    ranked: Float[Tensor, "R V"],
-    totals: Float[Tensor, " R"],
-    slots: Int[Tensor, "N W"],
+    ranked: LogProbabilities,
+    totals: Totals,
+    slots: Slots,
     num_free: Int[Tensor, " N"],
     progress: Progress,
-) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+) -> tuple[Candidates, Chosen]:
     """Return candidates, including those that continue a phrase, and which of them get a place.
 
     Args:
@@ -119,7 +118,7 @@ def rank_constrained(
     return candidates.take(columns), kept.gather(1, columns)
 
 
-def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[Tensor, "R V"]:
+def forbid_early_end(ranked: LogProbabilities, progress: Progress) -> LogProbabilities:
     """Return a copy that forbids EOS before all phrases are met, unless only EOS may follow."""
     can_continue = ranked[:, EOS + 1 :].amax(dim=1) > -inf
     changed = ranked.clone()
@@ -128,11 +127,7 @@ def forbid_early_end(ranked: Float[Tensor, "R V"], progress: Progress) -> Float[
 
 
 def _add_candidates(
-    found: Candidates,
-    ranked: Float[Tensor, "R V"],
-    totals: Float[Tensor, " R"],
-    slots: Int[Tensor, "N W"],
-    progress: Progress,
+    found: Candidates, ranked: LogProbabilities, totals: Totals, slots: Slots, progress: Progress
 ) -> Candidates:
     """Add the best token of each open hypothesis, and the next token of each of its phrases.
 
@@ -157,7 +152,7 @@ def _add_candidates(
 
 def allocate(
     candidates: Candidates, num_met: Int[Tensor, "N C"], num_free: Int[Tensor, " N"]
-) -> Bool[Tensor, "N C"]:
+) -> Chosen:
     """Choose the candidates that get a place (dynamic beam allocation: Post & Vilar 2018, 3.3).
 
     A bank is all candidates with the same number of phrase tokens. The banks take turns to place
@@ -180,9 +175,7 @@ def allocate(
 
 
 def count_unmet(
-    tokens: Sequence[int],
-    phrases: Sequence[Sequence[int]],
-    word_edges: Bool[Tensor, "2 V"] | None = None,
+    tokens: Sequence[int], phrases: Sequence[Sequence[int]], word_edges: WordEdges | None = None
 ) -> int:
     """Count the phrases that are missing from a translation; see `measure_progress`."""
     written = torch.tensor([[BOS, *tokens]])
@@ -205,7 +198,7 @@ class ForbiddenPhrases(Rule):
         # One tensor `[N L]` for each length.
         self._sequences = tuple(torch.tensor(list(same)) for _, same in groupby(ordered, key=len))
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+    def __call__(self, log_probabilities: LogProbabilities, partial: PartialHypotheses) -> None:
         """Forbid each token that would complete a sequence."""
         tokens = partial.vocabulary_tokens()
         subset = partial.request.subset

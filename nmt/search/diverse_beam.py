@@ -5,17 +5,17 @@ from typing import Annotated
 
 import torch
 from annotated_types import Ge, Le
-from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.core.batch import combine, repeat, select
 from nmt.core.errors import ConfigError
 from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, NBest
 from nmt.search.request import Request
 from nmt.search.rules import Rules
 from nmt.search.search import Candidates, OpenHypotheses, Scoring, State, Stepper, best_first
+from nmt.search.shapes import Chosen, LogProbabilities
 
 
 class DiverseBeamSearch(BeamSearch):
@@ -64,9 +64,7 @@ class DiverseBeamSearch(BeamSearch):
         self.strength = strength
         self.n_best_of_all = n_best
 
-    def __call__(
-        self, model: Stepper[State], state: State, request: Request
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Stepper[State], state: State, request: Request) -> NBest:
         """Translate a batch; see `Search`."""
         found = super().__call__(model, repeat(state, self.groups), repeat(request, self.groups))
         return [
@@ -83,11 +81,11 @@ class DiverseBeamSearch(BeamSearch):
 
     def _rank(
         self,
-        ranked: Float[Tensor, "R V"],
+        ranked: LogProbabilities,
         beam: OpenHypotheses[State],
         sentences: OpenSentences,
         progress: Progress | None,
-    ) -> tuple[Candidates, Bool[Tensor, "N C"]]:
+    ) -> tuple[Candidates, Chosen]:
         """Return the continuations of each group, penalised for the tokens of earlier groups."""
         charged = ranked.clone()  # the search returns the model's log-probabilities, not these
         num_sentences = sentences.batch_size // self.groups

@@ -3,16 +3,17 @@
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from nmt.core.batch import repeat, select
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import NBest
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
 from nmt.search.search import HypothesisCollector, OpenHypotheses, Scoring, Search, State, Stepper
+from nmt.search.shapes import LogProbabilities
 
 
 class SinglePathSearch(Search):
@@ -21,9 +22,7 @@ class SinglePathSearch(Search):
     has_beam = False
 
     @abstractmethod
-    def _choose(
-        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses
-    ) -> Int[Tensor, " R"]:
+    def _choose(self, ranked: LogProbabilities, partial: PartialHypotheses) -> Int[Tensor, " R"]:
         """Return the next token of each path.
 
         Args:
@@ -31,9 +30,7 @@ class SinglePathSearch(Search):
             partial: the paths so far; each path has its own row in the request.
         """
 
-    def __call__(
-        self, model: Stepper[State], state: State, request: Request
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Stepper[State], state: State, request: Request) -> NBest:
         """Translate a batch; see `Search`."""
         finished = HypothesisCollector(len(request.source_lengths))
         if self.n_best > 1:
@@ -85,7 +82,5 @@ class GreedySearch(SinglePathSearch):
             )
         super().__init__(1, n_best, scoring, rules)
 
-    def _choose(
-        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses
-    ) -> Int[Tensor, " R"]:
+    def _choose(self, ranked: LogProbabilities, partial: PartialHypotheses) -> Int[Tensor, " R"]:
         return torch.argmax(ranked, dim=1)

@@ -18,3 +18,7 @@ class Hypothesis:
     tokens: tuple[int, ...]
     log_probability: float
     score: float
+
+
+NBest = list[list[Hypothesis]]
+"""The hypotheses of each sentence, best first."""

@@ -13,6 +13,8 @@ from annotated_types import Ge, Le
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nmt.search.shapes import Chosen
+
 
 class LengthPenalty(ABC):
     """Base class of length-normalised scores.
@@ -35,7 +37,7 @@ class LengthPenalty(ABC):
         self,
         best: Float[Tensor, "N 1"],
         totals: Float[Tensor, "N C"],
-        is_open: Bool[Tensor, "N C"],
+        is_open: Chosen,
         longest: Int[Tensor, "N 1"],
     ) -> Bool[Tensor, "N 1"]:
         """Return whether an open hypothesis of a sentence can still score above its `best`.

@@ -7,11 +7,12 @@ from math import inf
 from typing import Final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.search.request import Request
+from nmt.search.shapes import LogProbabilities, WordEdges
 
 EXTRA_TOKENS: Final = 10  # added to the ratio, as a short source may need a long translation
 
@@ -127,7 +128,7 @@ class Rule(ABC):
     forbids: bool = True
 
     @abstractmethod
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+    def __call__(self, log_probabilities: LogProbabilities, partial: PartialHypotheses) -> None:
         """Change the log-probabilities of the next token in place."""
 
 
@@ -142,7 +143,7 @@ class NoRepeatedNgrams(Rule):
         assert size >= 1
         self.size: Final = size
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+    def __call__(self, log_probabilities: LogProbabilities, partial: PartialHypotheses) -> None:
         """Forbid tokens that would complete a repeated n-gram."""
         written = partial.tokens[:, 1:]
         if written.shape[1] < self.size:
@@ -166,7 +167,7 @@ class RepetitionPenalty(Rule):
         assert factor >= 1.0, "the bound of the search would be wrong"
         self.factor: Final = factor
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+    def __call__(self, log_probabilities: LogProbabilities, partial: PartialHypotheses) -> None:
         """Lower the log-probabilities of tokens already generated."""
         written = partial.tokens[:, 1:]
         penalized = log_probabilities.gather(1, written) * self.factor
@@ -186,7 +187,7 @@ class EOSThreshold(Rule):
         assert factor > 0.0
         self.factor: Final = factor
 
-    def __call__(self, log_probabilities: Float[Tensor, "R V"], partial: PartialHypotheses) -> None:
+    def __call__(self, log_probabilities: LogProbabilities, partial: PartialHypotheses) -> None:
         """Forbid EOS below the threshold."""
         if log_probabilities.shape[1] == EOS + 1:
             return  # there is no other token
@@ -215,7 +216,7 @@ class Rules:
         rules: Sequence[Rule] = (),
         *,
         allow_unknown: bool = False,
-        word_edges: Callable[[], Bool[Tensor, "2 V"]] | None = None,
+        word_edges: Callable[[], WordEdges] | None = None,
     ) -> None:
         self.limits: Final = limits
         assert (PAD, UNK, BOS) == (0, 1, 2)
@@ -224,7 +225,7 @@ class Rules:
         self.only_forbids: Final = all(rule.forbids for rule in rules)
         self._word_edges: Final = word_edges
 
-    def word_edges(self, request: Request) -> Bool[Tensor, "2 V"] | None:
+    def word_edges(self, request: Request) -> WordEdges | None:
         """Return the word edges if the request has phrases; None: every token edge is one."""
         if self._word_edges is None or request.phrases is None:
             return None
@@ -234,11 +235,8 @@ class Rules:
         return edges.to(request.phrases.device)
 
     def apply(
-        self,
-        log_probabilities: Float[Tensor, "R V"],
-        partial: PartialHypotheses,
-        bounds: LengthBounds,
-    ) -> Float[Tensor, "R V"]:
+        self, log_probabilities: LogProbabilities, partial: PartialHypotheses, bounds: LengthBounds
+    ) -> LogProbabilities:
         """Return the log-probabilities for ranking the next tokens.
 
         Args:
@@ -264,7 +262,7 @@ class Rules:
 
 
 def _limit(
-    ranked: Float[Tensor, "R V"],
+    ranked: LogProbabilities,
     end: Float[Tensor, " R"],
     partial: PartialHypotheses,
     bounds: LengthBounds,

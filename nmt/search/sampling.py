@@ -12,6 +12,7 @@ from torch import Tensor
 from nmt.search.greedy import SinglePathSearch
 from nmt.search.rules import PartialHypotheses
 from nmt.search.search import best_in_order
+from nmt.search.shapes import LogProbabilities
 
 # Odd 64-bit constants of SplitMix64 (Steele 2014), as signed integers for torch.
 _STEP = 0x9E3779B97F4A7C15 - 2**64
@@ -55,9 +56,7 @@ class SamplingSearch(SinglePathSearch):
         self.beam_size = self.n_best
         super().__post_init__()
 
-    def _choose(
-        self, ranked: Float[Tensor, "R V"], partial: PartialHypotheses
-    ) -> Int[Tensor, " R"]:
+    def _choose(self, ranked: LogProbabilities, partial: PartialHypotheses) -> Int[Tensor, " R"]:
         keys = partial.request.keys
         assert keys is not None, "whoever asks for samples gives each sentence a key"
         copy = partial.sentence % self.n_best
@@ -71,7 +70,7 @@ class SamplingSearch(SinglePathSearch):
         return tokens.gather(1, places).squeeze(1)
 
     def _truncate(
-        self, probabilities: Float[Tensor, "R V"]
+        self, probabilities: LogProbabilities
     ) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
         """Return the probabilities to sample from, 0 for excluded tokens, and their tokens."""
         size = probabilities.shape[1]

@@ -15,10 +15,11 @@ from nmt.core.batch import map_tensors
 from nmt.core.coverage import Coverage
 from nmt.core.special_tokens import BOS
 from nmt.search.coverage_penalty import CoveragePenalty, NoCoverage
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, NBest
 from nmt.search.length_penalty import LengthPenalty
 from nmt.search.request import Request
 from nmt.search.rules import Rules
+from nmt.search.shapes import Totals
 
 State = TypeVar("State")
 
@@ -56,7 +57,7 @@ class OpenHypotheses(Generic[State]):
     tokens: Int[Tensor, "R T"]
     sentence: Int[Tensor, " R"]
     log_probability: Float[Tensor, " R"]
-    total: Float[Tensor, " R"]
+    total: Totals
     state: State
 
     @classmethod
@@ -120,7 +121,7 @@ class HypothesisCollector:
             if unmet == self._fewest_unmet[sentence]:
                 self._found[sentence].append(Hypothesis(tuple(written), log_probability, score))
 
-    def best_first(self) -> list[list[Hypothesis]]:
+    def best_first(self) -> NBest:
         """Return the hypotheses of each sentence, best first (ties: in the order of addition)."""
         return list(map(best_first, self._found))
 
@@ -170,9 +171,7 @@ class Search(ABC):
         assert self.n_best <= self.beam_size, "the configuration refuses it"
 
     @abstractmethod
-    def __call__(
-        self, model: Stepper[State], state: State, request: Request
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Stepper[State], state: State, request: Request) -> NBest:
         """Translate a batch; the result for a sentence does not depend on the others in it.
 
         Args:
