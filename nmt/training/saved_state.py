@@ -86,7 +86,7 @@ def save_state(state: TrainingState) -> None:
         "best": state.best.state(),
         "stopping": None if state.stopping is None else state.stopping.state(),
         "divergence": {"sums": state.running_metrics.window(), **state.divergence.state()},
-        "metrics_end": state.reporter.metrics_end,
+        "metrics_end": state.reporter.metrics.end,
         "data": state.data_identity,
     }
     save_checkpoint(state.run.checkpoint(LAST), tensors, metadata)

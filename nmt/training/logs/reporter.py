@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 _PACKAGE = logging.getLogger("nmt")
 
 
+@dataclass(eq=False, repr=False)
 class Reporter:
     """Reporter of training progress, on the terminal and in the files of a run.
 
@@ -30,66 +32,55 @@ class Reporter:
     Args:
         run: the run whose files are written.
         metrics_end: bytes of the metrics file to keep; later lines are cut off.
-        total_updates: maximum number of updates, for the remaining time; None: unknown. Also an
-            attribute.
+        total_updates: maximum number of updates, for the remaining time; None: unknown.
         first_update: number of updates already made.
         has_tensorboard: whether to write TensorBoard files.
         is_silent: print and write nothing, as in all processes except the first.
 
     Attributes:
         bar: progress bar, to be advanced by each update; exists while the reporter is open.
+        metrics: the metrics file; exists while the reporter is open.
     """
 
-    bar: "tqdm[Any]"
+    run: RunDirectory
+    _: KW_ONLY
+    metrics_end: int
+    total_updates: int | None
+    first_update: int
+    has_tensorboard: bool = False
+    is_silent: bool = False
+    bar: "tqdm[Any]" = field(init=False)
+    metrics: MetricsFile = field(init=False)
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        *,
-        metrics_end: int,
-        total_updates: int | None,
-        first_update: int,
-        has_tensorboard: bool = False,
-        is_silent: bool = False,
-    ) -> None:
-        self.total_updates = total_updates
-        self._run = run
-        self._metrics_end = metrics_end
-        self._first_update = first_update
-        self._make_writer = _tensorboard_writer() if has_tensorboard else None
-        self._is_silent = is_silent
-        self._can_plot = not is_silent
+    def __post_init__(self) -> None:
+        self._make_writer = _tensorboard_writer() if self.has_tensorboard else None
+        self._can_plot = not self.is_silent
         self._drawn_at = -math.inf
         self._writer: Any = None
-        self._on_terminal = sys.stderr.isatty() and not is_silent
+        self._on_terminal = sys.stderr.isatty() and not self.is_silent
 
     @contextmanager
     def opened(self) -> Iterator[Self]:
         """Open the files of the run and the progress bar; close them at the end."""
         with ExitStack() as stack:
-            if not self._is_silent:
-                self._metrics = MetricsFile(self._run.metrics, self._metrics_end)
+            if not self.is_silent:
+                self.metrics = MetricsFile(self.run.metrics, self.metrics_end)
             self.bar = stack.enter_context(self._make_bar())
-            if self._make_writer is not None and not self._is_silent:
+            if self._make_writer is not None and not self.is_silent:
                 # Hide events written after the checkpoint; metrics.jsonl is truncated likewise.
                 self._writer = self._make_writer(
-                    str(self._run.tensorboard), purge_step=self._first_update + 1
+                    str(self.run.tensorboard), purge_step=self.first_update + 1
                 )
                 stack.callback(self._writer.close)
             if self._on_terminal:
                 stack.enter_context(logging_redirect_tqdm([_PACKAGE]))
             yield self
 
-    @property
-    def metrics_end(self) -> int:
-        """Return the present size of the metrics file in bytes."""
-        return self._metrics.end
-
     def training(self, update: int, values: Mapping[str, float]) -> None:
         """Report the training metrics since the last report."""
-        if self._is_silent:
+        if self.is_silent:
             return
-        self._metrics.append("train", {"update": update, **values})
+        self.metrics.append("train", {"update": update, **values})
         self._scalars("train", update, values)
         speed = f"{values['tokens_per_second']:,.0f} tokens/s"
         self.bar.set_postfix_str(f"loss {values['loss']:.3f}, {speed}", refresh=False)
@@ -104,9 +95,9 @@ class Reporter:
         self, update: int, losses: Mapping[str, float], scores: Mapping[str, float]
     ) -> None:
         """Report the losses and the metric scores of a validation."""
-        if self._is_silent:
+        if self.is_silent:
             return
-        self._metrics.append("validation", {"update": update, **losses, "scores": dict(scores)})
+        self.metrics.append("validation", {"update": update, **losses, "scores": dict(scores)})
         self._scalars("validation", update, {**losses, **scores})
 
     def draw_curves(self, pause: float = 0.0) -> None:
@@ -120,8 +111,8 @@ class Reporter:
             return
         self._drawn_at = now
         try:
-            curves = read_curves(self._run.metrics)
-            plot_learning_curves(curves, self._run.plots / "learning_curves.png")
+            curves = read_curves(self.run.metrics)
+            plot_learning_curves(curves, self.run.plots / "learning_curves.png")
         except UserError as error:
             self._can_plot = False
             logger.warning("no learning curves: %s", error)
@@ -129,7 +120,7 @@ class Reporter:
     def _make_bar(self) -> "tqdm[Any]":
         return tqdm(
             total=self.total_updates,
-            initial=self._first_update,
+            initial=self.first_update,
             unit=" updates",
             dynamic_ncols=True,
             disable=not self._on_terminal,

@@ -105,7 +105,7 @@ def test_nothing_is_cut_off_before_it_is_entered(tmp_path: Path) -> None:
     reporter = make(tmp_path)
     assert (tmp_path / "metrics.jsonl").read_text() == "of the run\n"
     with reporter.opened():
-        assert reporter.metrics_end == 0
+        assert reporter.metrics.end == 0
 
 
 def test_a_log_on_a_full_disk_is_no_traceback_of_logging(
