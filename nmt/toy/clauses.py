@@ -7,7 +7,6 @@ aligned with the word that opens the clause (`that`, `because`, `who`).
 """
 
 # `english` and `german` are documented in the base class; the class docstrings give examples.
-# ruff: noqa: D102
 
 from dataclasses import dataclass
 from itertools import chain
@@ -16,7 +15,7 @@ from typing import Literal, Self
 from nmt.toy.entries import Expression, FiniteVerb, Verb
 from nmt.toy.lexicon import DO
 from nmt.toy.morphology import Agreement, Case
-from nmt.toy.phrases import Complement, Nominal, Phrase, Token, english, german, token, tokens
+from nmt.toy.phrases import Complement, Nominal, Token, Words, english, german, token, tokens
 
 END_MARKS = (".", "!", "?")
 VerbPosition = Literal["first", "second", "last"]
@@ -83,7 +82,7 @@ class Clause:
     place: Complement | None = None
     adverb: Expression | None = None
     is_negated: bool = False
-    content: "SubordinateClause | None" = None
+    content: Words | None = None
 
     def english(self, *, is_question: bool = False) -> list[Token]:
         """Return the English words: `Tom has often chased Jerry`, `has Tom often chased Jerry`."""
@@ -118,11 +117,11 @@ class Clause:
         first, middle, last = [], [], []
         for complement in self.complements:
             if complement.preposition:
-                last += complement.german()
+                last += complement.german
             elif complement.nominal.comes_first:
-                first += complement.german()
+                first += complement.german
             else:
-                middle += complement.german()
+                middle += complement.german
         if self.adverb:
             first += tokens(self.adverb.german, self, "adverb")
         if self.is_negated:
@@ -130,116 +129,71 @@ class Clause:
         return first + middle + last + german(self.place)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class RelativeClause(Phrase):
-    """`who chases Jerry`, `in which Tom sleeps`.
+def relative_clause(pronoun: Nominal, clause: Clause, moved: Complement | None = None) -> Words:
+    """Return `who chases Jerry`, `in which Tom sleeps`.
 
     `moved` is the pronoun, with its preposition if any, moved to the front. It is None if the
     pronoun is the subject of the clause.
     """
-
-    pronoun: Nominal
-    clause: Clause
-    moved: Complement | None = None
-
-    def english(self) -> list[Token]:
-        return english(self.moved) + self.clause.english()
-
-    def german(self) -> list[Token]:
-        comma = token(",", self.pronoun, "noun")
-        return [comma, *german(self.moved), *self.clause.german("last"), comma]
+    comma = token(",", pronoun, "noun")
+    return Words(
+        english(moved) + clause.english(),
+        [comma, *german(moved), *clause.german("last"), comma],
+    )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class SubordinateClause(Phrase):
-    """`because Tom sleeps`, `that Tom sleeps`."""
-
-    conjunction: Expression
-    clause: Clause
-
-    def english(self) -> list[Token]:
-        return tokens(self.conjunction.english, self, "conjunction") + self.clause.english()
-
-    def german(self) -> list[Token]:
-        comma = token(",", self, "conjunction")
-        conjunction = tokens(self.conjunction.german, self, "conjunction")
-        return [comma, *conjunction, *self.clause.german("last"), comma]
+def subordinate_clause(conjunction: Expression, clause: Clause) -> Words:
+    """Return `because Tom sleeps`, `that Tom sleeps`."""
+    node = object()
+    comma = token(",", node, "conjunction")
+    start = tokens(conjunction.german, node, "conjunction")
+    return Words(
+        tokens(conjunction.english, node, "conjunction") + clause.english(),
+        [comma, *start, *clause.german("last"), comma],
+    )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class OpeningWord(Phrase):
-    """`today` at the front of a main clause."""
-
-    word: Expression
-
-    def english(self) -> list[Token]:
-        return tokens(self.word.english, self, "adverb")
-
-    def german(self) -> list[Token]:
-        return tokens(self.word.german, self, "adverb")
+def opening_word(word: Expression) -> Words:
+    """Return `today` at the front of a main clause."""
+    node = object()
+    return Words(tokens(word.english, node, "adverb"), tokens(word.german, node, "adverb"))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class OpeningClause(Phrase):
-    """`because Tom sleeps ,` at the front of a main clause, with a comma in both languages."""
-
-    clause: SubordinateClause
-
-    def english(self) -> list[Token]:
-        return [*self.clause.english(), token(",", self, "comma")]
-
-    def german(self) -> list[Token]:
-        return [*self.clause.german()[1:], token(",", self, "comma")]
+def opening_clause(clause: Words) -> Words:
+    """Return `because Tom sleeps ,` at the front of a main clause; both languages have a comma."""
+    comma = token(",", object(), "comma")
+    return Words([*clause.english, comma], [*clause.german[1:], comma])
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class MainClause(Phrase):
-    """A statement with an optional opening and closing, or a question: `Does Tom sleep`."""
-
-    clause: Clause
-    opening: Phrase | None = None
-    closing: SubordinateClause | None = None
-    is_question: bool = False
-
-    def english(self) -> list[Token]:
-        clause = self.clause.english(is_question=self.is_question)
-        return english(self.opening) + clause + english(self.closing)
-
-    def german(self) -> list[Token]:
-        position: VerbPosition = "first" if self.opening or self.is_question else "second"
-        return german(self.opening) + self.clause.german(position) + german(self.closing)
+def main_clause(
+    clause: Clause,
+    opening: Words | None = None,
+    closing: Words | None = None,
+    *,
+    is_question: bool = False,
+) -> Words:
+    """Return a statement with an optional opening and closing, or a question: `Does Tom sleep`."""
+    position: VerbPosition = "first" if opening or is_question else "second"
+    return Words(
+        english(opening) + clause.english(is_question=is_question) + english(closing),
+        german(opening) + clause.german(position) + german(closing),
+    )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Coordination(Phrase):
-    """`Tom sleeps , and Jerry sings`."""
-
-    first: Phrase
-    connective: Expression
-    second: Phrase
-
-    def english(self) -> list[Token]:
-        return self.first.english() + self._join(self.connective.english) + self.second.english()
-
-    def german(self) -> list[Token]:
-        return self.first.german() + self._join(self.connective.german) + self.second.german()
-
-    def _join(self, connective: tuple[str, ...]) -> list[Token]:
-        return [token(",", self, "comma"), *tokens(connective, self, "connective")]
+def coordination(first: Words, connective: Expression, second: Words) -> Words:
+    """Return `Tom sleeps , and Jerry sings`."""
+    node = object()
+    comma = token(",", node, "comma")
+    return Words(
+        [*first.english, comma, *tokens(connective.english, node, "connective"), *second.english],
+        [*first.german, comma, *tokens(connective.german, node, "connective"), *second.german],
+    )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Sentence(Phrase):
-    """A sentence, which ends with one of `END_MARKS`."""
-
-    body: Phrase
-    mark: str
-
-    def english(self) -> list[Token]:
-        return [*self.body.english(), token(self.mark, self, "mark")]
-
-    def german(self) -> list[Token]:
-        return merge_commas([*self.body.german(), token(self.mark, self, "mark")])
+def sentence(body: Words, mark: str) -> Words:
+    """Return a sentence, which ends with one of `END_MARKS`."""
+    end = token(mark, object(), "mark")
+    return Words([*body.english, end], merge_commas([*body.german, end]))
 
 
 def merge_commas(words: list[Token]) -> list[Token]:

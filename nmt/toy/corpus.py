@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 
 from nmt.core.errors import DataError
 from nmt.system.files import atomic_write
-from nmt.toy.clauses import Sentence
-from nmt.toy.phrases import Sense, Token
+from nmt.toy.phrases import Sense, Token, Words
 from nmt.toy.sampler import Sampler
 
 SHORTEST: Final = 3
@@ -35,15 +34,9 @@ class SentencePair(NamedTuple):
     alignment: tuple[tuple[int, int], ...]
 
 
-def render(sentence: Sentence, english: list[Token] | None = None) -> SentencePair:
-    """Render a sentence in both languages; words that share a sense are aligned.
-
-    Args:
-        sentence: the tree.
-        english: its English words, if already computed.
-    """
-    english = english or sentence.english()
-    german = sentence.german()
+def render(sentence: Words) -> SentencePair:
+    """Return a sentence as text; words that share a sense are aligned."""
+    english, german = sentence.english, sentence.german
     positions: dict[Sense, list[int]] = {}
     for i, word in enumerate(english):
         positions.setdefault(word.senses[0], []).append(i)
@@ -89,9 +82,9 @@ def _sample(
     sampler = Sampler(rng)
     while True:
         sentence = sampler.sentence(rng.randint(min_length, max_length))
-        english = sentence.english()
+        english = sentence.english
         if min_length <= len(english) <= max_length and is_in_split(split, _text(english[:-1])):
-            yield render(sentence, english)
+            yield render(sentence)
 
 
 def is_in_split(split: str, text: str) -> bool:

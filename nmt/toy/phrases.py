@@ -2,8 +2,9 @@
 
 A synchronous rule generates the same tree in two languages (Aho and Ullman 1969, "Syntax Directed
 Translations and the Pushdown Assembler"). Here a rule is a class with a method for each language,
-and a tree is an instance. Each word has a sense: the tree node that it comes from, and its role in
-it. Words of the two languages that share a sense are aligned.
+or a function that returns the words of both, and a tree is the result. Each word has a sense: the
+tree node that it comes from, and its role in it. Words of the two languages that share a sense are
+aligned.
 """
 
 # `english` and `german` are documented in the base class; the class docstrings give examples.
@@ -46,28 +47,22 @@ def tokens(forms: tuple[str, ...], node: object, part: str) -> list[Token]:
     return [Token(form, senses) for form in forms]
 
 
-class Phrase(ABC):
+@dataclass(frozen=True, eq=False, slots=True)
+class Words:
     """A part of a sentence whose form does not depend on its position."""
 
-    __slots__ = ()
-
-    @abstractmethod
-    def english(self) -> list[Token]:
-        """Return the English words."""
-
-    @abstractmethod
-    def german(self) -> list[Token]:
-        """Return the German words."""
+    english: list[Token]
+    german: list[Token]
 
 
-def english(*phrases: Phrase | None) -> list[Token]:
+def english(*phrases: "Phrase | None") -> list[Token]:
     """Return the English words of the phrases that are not None."""
-    return [word for phrase in phrases if phrase is not None for word in phrase.english()]
+    return [word for phrase in phrases if phrase is not None for word in phrase.english]
 
 
-def german(*phrases: Phrase | None) -> list[Token]:
+def german(*phrases: "Phrase | None") -> list[Token]:
     """Return the German words of the phrases that are not None."""
-    return [word for phrase in phrases if phrase is not None for word in phrase.german()]
+    return [word for phrase in phrases if phrase is not None for word in phrase.german]
 
 
 class Nominal(ABC):
@@ -145,7 +140,7 @@ class NounPhrase(_NounOrItsPronoun):
 
     determiner: entries.Determiner | None
     adjectives: tuple[entries.Adjective, ...] = ()
-    modifier: Phrase | None = None
+    modifier: "Phrase | None" = None
 
     def english(self, case: Case) -> list[Token]:
         adjectives = [adjective.english for adjective in self.adjectives]
@@ -205,19 +200,21 @@ class RelativePronoun(_NounOrItsPronoun):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Complement(Phrase):
+class Complement:
     """A nominal in its case, with its preposition: `in front of the house`."""
 
     nominal: Nominal
     case: Case
     preposition: entries.Preposition | None = None
 
+    @property
     def english(self) -> list[Token]:
         words = self.nominal.english(self.case)
         if self.preposition is None:
             return words
         return tokens(self.preposition.english, self, "preposition") + words
 
+    @property
     def german(self) -> list[Token]:
         words = self.nominal.german(self.case)
         if self.preposition is None:
@@ -227,3 +224,6 @@ class Complement(Phrase):
         if contracted is None or words[0].senses[0][1] != "determiner":
             return [first, *words]
         return [Token(contracted, first.senses + words[0].senses), *words[1:]]
+
+
+Phrase = Words | Complement

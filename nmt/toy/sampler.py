@@ -8,22 +8,12 @@ after a comma.
 
 from collections.abc import Sequence
 
-from nmt.toy import lexicon
-from nmt.toy.clauses import (
-    Clause,
-    Coordination,
-    MainClause,
-    OpeningClause,
-    OpeningWord,
-    RelativeClause,
-    Sentence,
-    SubordinateClause,
-    VerbGroup,
-)
+from nmt.toy import clauses, lexicon
+from nmt.toy.clauses import Clause, VerbGroup
 from nmt.toy.entries import Kind, Noun, Pronoun, Slot, Verb
 from nmt.toy.morphology import Agreement
 from nmt.toy.nominal_sampler import LONGEST_NOMINAL, SHORTEST_PLACE, NominalSampler
-from nmt.toy.phrases import Complement, Nominal, Phrase, RelativePronoun
+from nmt.toy.phrases import Complement, Nominal, RelativePronoun, Words
 
 VerbClasses = tuple[tuple[Verb, ...], ...]
 
@@ -38,40 +28,42 @@ _VERBS_WITH_THING = (lexicon.HANDLING, lexicon.HANDLING, lexicon.GIVING)
 class Sampler(NominalSampler):
     """A random generator of sentences; requested numbers of English words are met approximately."""
 
-    def sentence(self, words: int) -> Sentence:
+    def sentence(self, words: int) -> Words:
         """Return a sentence of about `words` words (3 or more), including the mark at its end."""
         if 4 <= words <= _LONGEST_CLAUSE and self._dice.chance(0.08):
-            return Sentence(MainClause(self._question(words - 1), is_question=True), "?")
+            question = clauses.main_clause(self._question(words - 1), is_question=True)
+            return clauses.sentence(question, "?")
         mark = "!" if self._dice.chance(0.08) else "."
-        return Sentence(self._main_clauses(words - 1), mark)
+        return clauses.sentence(self._main_clauses(words - 1), mark)
 
-    def _main_clauses(self, words: int) -> Phrase:
+    def _main_clauses(self, words: int) -> Words:
         longest = 2 * _LONGEST_CLAUSE
         if words <= longest and (words < 10 or not self._dice.chance(0.15)):
             return self._main_clause(words)
         first = self._dice.between(4, min(words - 6, longest))
         clause, connective = self._main_clause(first), self._dice.choose(lexicon.CONNECTIVES)
-        return Coordination(clause, connective, self._main_clauses(words - 2 - first))
+        return clauses.coordination(clause, connective, self._main_clauses(words - 2 - first))
 
-    def _main_clause(self, words: int) -> MainClause:
+    def _main_clause(self, words: int) -> Words:
         if words > _LONGEST_CLAUSE or (words >= 8 and self._dice.chance(0.35)):
             return self._complex_clause(words)
         if words >= 4 and self._dice.chance(0.2):
             opener = self._dice.choose(lexicon.OPENERS)
-            return MainClause(self._clause(words - len(opener.english)), OpeningWord(opener))
-        return MainClause(self._clause(words))
+            clause = self._clause(words - len(opener.english))
+            return clauses.main_clause(clause, clauses.opening_word(opener))
+        return clauses.main_clause(self._clause(words))
 
-    def _complex_clause(self, words: int) -> MainClause:
+    def _complex_clause(self, words: int) -> Words:
         """Return `because Tom sleeps , Jerry sings` or the reverse order, of 8 or more words."""
         conjunction = self._dice.choose(lexicon.CONJUNCTIONS)
         is_opening = self._dice.chance(0.5)
         words -= len(conjunction.english) + is_opening
         first = self._dice.between(max(2, words - _LONGEST_CLAUSE), min(words - 2, _LONGEST_CLAUSE))
         main = self._clause(first)
-        subordinate = SubordinateClause(conjunction, self._clause(words - first))
+        subordinate = clauses.subordinate_clause(conjunction, self._clause(words - first))
         if is_opening:
-            return MainClause(main, opening=OpeningClause(subordinate))
-        return MainClause(main, closing=subordinate)
+            return clauses.main_clause(main, opening=clauses.opening_clause(subordinate))
+        return clauses.main_clause(main, closing=subordinate)
 
     def _question(self, words: int) -> Clause:
         if self._dice.chance(0.2):
@@ -117,7 +109,7 @@ class Sampler(NominalSampler):
         return Clause(
             subject or self.nominal(words - content, lexicon.PEOPLE, lexicon.SUBJECT_PRONOUNS),
             self._compound(verb) if is_compound else VerbGroup.simple(verb),
-            content=SubordinateClause(lexicon.THAT, self._clause(content)),
+            content=clauses.subordinate_clause(lexicon.THAT, self._clause(content)),
         )
 
     def _action(
@@ -199,18 +191,18 @@ class Sampler(NominalSampler):
             objects.append(Complement(nominal, slot.case, slot.preposition))
         return tuple(objects)
 
-    def relative_clause(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Phrase:
+    def relative_clause(self, noun: Noun, is_plural: bool, kind: Kind, words: int) -> Words:
         """Return a relative clause of 2 or more words (3 if inanimate, such as `that is old`)."""
         pronoun = RelativePronoun(noun, is_plural)
         if kind.is_animate and (words == 2 or self._dice.chance(0.6)):
             clause = self._clause(words - 1, pronoun, is_person=noun.is_person)
-            return RelativeClause(pronoun, clause)
+            return clauses.relative_clause(pronoun, clause)
         if kind is lexicon.PLACES:
             is_description = words == 3 or (words == 4 and self._dice.chance(0.5))
         else:
             is_description = not kind.is_animate and words <= 4 and self._dice.chance(0.3)
         if is_description:
-            return RelativeClause(pronoun, self._description(words - 1, kind, pronoun))
+            return clauses.relative_clause(pronoun, self._description(words - 1, kind, pronoun))
         if kind is lexicon.PLACES:
             return self._relative_place(noun, is_plural, words)
         classes = _VERBS_WITH_ANIMATE_OBJECT if kind.is_animate else _VERBS_WITH_THING
@@ -218,15 +210,17 @@ class Sampler(NominalSampler):
         *slots, moved = verb.slots
         pronoun = RelativePronoun(noun, is_plural, moved.preposition is not None)
         clause = self._action(words - 1 - _num_words(moved), verb, slots)
-        return RelativeClause(pronoun, clause, Complement(pronoun, moved.case, moved.preposition))
+        front = Complement(pronoun, moved.case, moved.preposition)
+        return clauses.relative_clause(pronoun, clause, front)
 
-    def _relative_place(self, noun: Noun, is_plural: bool, words: int) -> RelativeClause:
+    def _relative_place(self, noun: Noun, is_plural: bool, words: int) -> Words:
         """Return a relative clause like `in which Tom sleeps`, of 4 or more words."""
         pronoun = RelativePronoun(noun, is_plural, follows_preposition=True)
         preposition = lexicon.PLACE_PREPOSITIONS[0]
         verb = self._verb(_VERBS_OF_PEOPLE, words - 3)
         clause = self._action(words - 2, verb, verb.slots, may_have_place=False)
-        return RelativeClause(pronoun, clause, Complement(pronoun, preposition.case, preposition))
+        front = Complement(pronoun, preposition.case, preposition)
+        return clauses.relative_clause(pronoun, clause, front)
 
     def _verb(self, classes: VerbClasses, room: int) -> Verb:
         """Return a random verb that fits into `room` words with its shortest objects."""

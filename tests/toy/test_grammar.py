@@ -5,14 +5,14 @@ import pytest
 from nmt.toy import lexicon
 from nmt.toy.clauses import (
     Clause,
-    Coordination,
-    MainClause,
-    OpeningClause,
-    OpeningWord,
-    RelativeClause,
-    Sentence,
-    SubordinateClause,
     VerbGroup,
+    coordination,
+    main_clause,
+    opening_clause,
+    opening_word,
+    relative_clause,
+    sentence,
+    subordinate_clause,
 )
 from nmt.toy.corpus import SentencePair, render
 from nmt.toy.entries import Expression, Noun, Verb
@@ -26,6 +26,7 @@ from nmt.toy.phrases import (
     PersonalPronoun,
     Phrase,
     RelativePronoun,
+    Words,
 )
 
 VERBS = {
@@ -104,7 +105,7 @@ def clause(
         place,
         WORDS[adverb] if adverb else None,
         negated,
-        SubordinateClause(lexicon.THAT, content) if content else None,
+        subordinate_clause(lexicon.THAT, content) if content else None,
     )
 
 
@@ -136,28 +137,28 @@ def at(preposition: str, nominal: Nominal) -> Complement:
 
 def who(
     noun: str, verb: str, *objects: Nominal, plural: bool = False, group: VerbGroup | None = None
-) -> RelativeClause:
+) -> Words:
     """Subject relative clause."""
     pronoun = RelativePronoun(NOUNS[noun], plural)
-    return RelativeClause(pronoun, clause(pronoun, verb, *objects, group=group))
+    return relative_clause(pronoun, clause(pronoun, verb, *objects, group=group))
 
 
-def whom(noun: str, subject: Nominal, verb: str, *, plural: bool = False) -> RelativeClause:
+def whom(noun: str, subject: Nominal, verb: str, *, plural: bool = False) -> Words:
     """Object relative clause: the last object of the verb has moved."""
     *_, slot = VERBS[verb].slots
     pronoun = RelativePronoun(NOUNS[noun], plural, slot.preposition is not None)
     moved = Complement(pronoun, slot.case, slot.preposition)
-    return RelativeClause(pronoun, clause(subject, verb), moved)
+    return relative_clause(pronoun, clause(subject, verb), moved)
 
 
 def pair(body: Clause | Phrase, mark: str = ".") -> SentencePair:
     if mark == "?":
-        return render(Sentence(MainClause(body, is_question=True), mark))
-    return render(Sentence(MainClause(body) if type(body) is Clause else body, mark))
+        return render(sentence(main_clause(body, is_question=True), mark))
+    return render(sentence(main_clause(body) if type(body) is Clause else body, mark))
 
 
-def because(inner: Clause, conjunction: str = "because") -> SubordinateClause:
-    return SubordinateClause(WORDS[conjunction], inner)
+def because(inner: Clause, conjunction: str = "because") -> Words:
+    return subordinate_clause(WORDS[conjunction], inner)
 
 
 def translate(body: Clause | Phrase, mark: str = ".") -> tuple[str, str]:
@@ -247,7 +248,7 @@ def test_the_separable_prefix_ends_the_main_clause() -> None:
 
 def test_the_separable_prefix_comes_back_where_the_verb_is_last_or_not_finite() -> None:
     picks_up = clause(TOM, "pick up", JERRY)
-    assert translate(MainClause(clause(TOM, "sing"), closing=because(picks_up))) == (
+    assert translate(main_clause(clause(TOM, "sing"), closing=because(picks_up))) == (
         "Tom sings because Tom picks up Jerry .",
         "Tom singt , weil Tom Jerry abholt .",
     )
@@ -270,7 +271,7 @@ def test_the_perfect_with_sein() -> None:
 
 def test_a_subordinate_clause_ends_with_its_verbs() -> None:
     english, german, alignment = pair(
-        MainClause(
+        main_clause(
             clause(TOM, "sing"),
             closing=because(clause(JERRY, "see", the("dog"), group=perfect("see"))),
         )
@@ -284,12 +285,12 @@ def test_a_subordinate_clause_ends_with_its_verbs() -> None:
 
 
 def test_what_opens_a_main_clause_turns_subject_and_verb_round() -> None:
-    assert translate(MainClause(clause(TOM, "chase", JERRY), OpeningWord(WORDS["today"]))) == (
+    assert translate(main_clause(clause(TOM, "chase", JERRY), opening_word(WORDS["today"]))) == (
         "Today Tom chases Jerry .",
         "Heute jagt Tom Jerry .",
     )
     english, german, alignment = pair(
-        MainClause(clause(TOM, "sing"), OpeningClause(because(clause(JERRY, "sleep"))))
+        main_clause(clause(TOM, "sing"), opening_clause(because(clause(JERRY, "sleep"))))
     )
     assert (english, german) == (
         "Because Jerry sleeps , Tom sings .",
@@ -299,11 +300,11 @@ def test_what_opens_a_main_clause_turns_subject_and_verb_round() -> None:
 
 
 def test_words_that_are_one_in_the_other_language() -> None:
-    body = MainClause(clause(TOM, "sing"), closing=because(clause(JERRY, "sleep"), "as soon as"))
+    body = main_clause(clause(TOM, "sing"), closing=because(clause(JERRY, "sleep"), "as soon as"))
     assert pair(body).alignment == (
         (0, 0), (1, 1), (2, 2), (2, 3), (3, 2), (3, 3), (4, 2), (4, 3), (5, 4), (6, 5), (7, 6),
     )  # fmt: skip
-    body = MainClause(clause(TOM, "sing"), OpeningWord(WORDS["tonight"]))
+    body = main_clause(clause(TOM, "sing"), opening_word(WORDS["tonight"]))
     assert pair(body).german == "Heute Abend singt Tom ."
     assert pair(body).alignment == ((0, 0), (0, 1), (1, 3), (2, 2), (3, 4))
 
@@ -399,7 +400,7 @@ def test_a_relative_clause_of_the_object() -> None:
 
 def test_a_relative_clause_of_a_place_is_not_contracted() -> None:
     pronoun = RelativePronoun(NOUNS["garden"], False, follows_preposition=True)
-    modifier = RelativeClause(pronoun, clause(TOM, "sleep"), at("in", pronoun))
+    modifier = relative_clause(pronoun, clause(TOM, "sleep"), at("in", pronoun))
     assert translate(is_(the("garden", modifier=modifier), "old")) == (
         "The garden in which Tom sleeps is old .",
         "Der Garten , in dem Tom schläft , ist alt .",
@@ -418,7 +419,7 @@ def test_relative_clauses_nest_in_the_centre() -> None:
 
 def test_commas_that_meet_are_one() -> None:
     relative = who("dog", "sleep")
-    body = MainClause(
+    body = main_clause(
         clause(TOM, "see", the("dog", modifier=relative)), closing=because(clause(JERRY, "sing"))
     )
     english, german, alignment = pair(body)
@@ -437,17 +438,17 @@ def test_what_is_said_follows_the_verb_that_ends_the_clause() -> None:
     says = clause(TOM, "say", content=clause(JERRY, "sleep"))
     assert translate(says) == ("Tom says that Jerry sleeps .", "Tom sagt , dass Jerry schläft .")
     has_said = clause(TOM, "say", group=perfect("say"), content=clause(JERRY, "sleep"))
-    assert translate(MainClause(clause(TOM, "sing"), closing=because(has_said))) == (
+    assert translate(main_clause(clause(TOM, "sing"), closing=because(has_said))) == (
         "Tom sings because Tom has said that Jerry sleeps .",
         "Tom singt , weil Tom gesagt hat , dass Jerry schläft .",
     )
 
 
 def test_main_clauses_are_joined_after_a_comma_in_both_languages() -> None:
-    body = Coordination(
-        MainClause(clause(TOM, "see", the("dog", modifier=who("dog", "sleep")))),
+    body = coordination(
+        main_clause(clause(TOM, "see", the("dog", modifier=who("dog", "sleep")))),
         WORDS["but"],
-        MainClause(clause(JERRY, "sing"), OpeningWord(WORDS["now"])),
+        main_clause(clause(JERRY, "sing"), opening_word(WORDS["now"])),
     )
     english, german, alignment = pair(body)
     assert english == "Tom sees the dog that sleeps , but now Jerry sings ."
@@ -460,7 +461,7 @@ def test_descriptions() -> None:
         "The red lamps are often broken .",
         "Die roten Lampen sind oft kaputt .",
     )
-    body = MainClause(clause(TOM, "sing"), closing=because(is_(they("I"), "tired")))
+    body = main_clause(clause(TOM, "sing"), closing=because(is_(they("I"), "tired")))
     assert pair(body).german == "Tom singt , weil ich müde bin ."
 
 
