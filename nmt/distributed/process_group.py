@@ -167,9 +167,11 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         return
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     try:
+        store = _connect(_JOIN_TIMEOUT, is_master=rank == 0 and not has_store())
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo",
-            store=_rendezvous_store(rank, size),
+            # Under torch's prefix, processes would find the addresses of processes that have died.
+            store=PrefixStore(agree_on_prefix(store, rank, size, _JOIN_TIMEOUT), store),
             rank=rank,
             world_size=size,
             timeout=_COLLECTIVE_TIMEOUT,
@@ -201,15 +203,6 @@ def torchrun_store(timeout: timedelta) -> TCPStore | None:
 def _connect(timeout: timedelta, *, is_master: bool) -> TCPStore:
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     return TCPStore(address, port, is_master=is_master, timeout=timeout)
-
-
-def _rendezvous_store(rank: int, size: int) -> PrefixStore:
-    """Return the store of the rendezvous, with a new prefix for each start.
-
-    Under torch's prefix, processes would find the addresses of processes that have died.
-    """
-    store = _connect(_JOIN_TIMEOUT, is_master=rank == 0 and not has_store())
-    return PrefixStore(agree_on_prefix(store, rank, size, _JOIN_TIMEOUT), store)
 
 
 def agree_on_prefix(store: Store, rank: int, size: int, timeout: timedelta) -> str:

@@ -38,12 +38,11 @@ CHECKSUM_PLACEHOLDER: Final = (_MARK + _BLANK).decode()
 
 
 @contextmanager
-def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to, which is renamed to `path` when the `with` ends.
 
     Args:
         path: path of the file; an existing file is untouched until then, and after an exception.
-        keep_partial: after an exception, keep the partial file if it is not empty.
     """
     partial = free_partial_path(path)
     try:
@@ -51,7 +50,7 @@ def atomic_write(path: Path, *, keep_partial: bool = False) -> Iterator[Path]:
         partial.replace(path)
     except BaseException:
         # os.path.exists never raises, even if the name is not a valid one.
-        if os.path.exists(partial) and not (keep_partial and os.path.getsize(partial)):
+        if os.path.exists(partial):
             partial.unlink()
         raise
 

@@ -82,16 +82,13 @@ def parse_model(content: bytes) -> SentencePieceModel:
         ValueError: not a model file, or a kind of model that is not supported.
     """
     pieces: list[Piece] = []
-    trainer, normalizer, denormalizer = _Message(), _Message(), _Message()
+    options = {part: _Message() for part in (_TRAINER, _NORMALIZER, _DENORMALIZER)}
     for number, value in _fields(content):
         if number == _PIECE:
             pieces.append(_parse_piece(_parse_message(value)))
-        elif number == _TRAINER:
-            trainer |= _parse_message(value)
-        elif number == _NORMALIZER:
-            normalizer |= _parse_message(value)
-        elif number == _DENORMALIZER:
-            denormalizer |= _parse_message(value)
+        elif number in options:
+            options[number] |= _parse_message(value)
+    trainer, normalizer, denormalizer = options.values()
     if not pieces:
         raise ValueError("it has no pieces")
     type_number = _get(trainer, _MODEL_TYPE, 1)

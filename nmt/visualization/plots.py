@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
 Points = Sequence[tuple[int | float, float]]
 
@@ -81,7 +80,15 @@ def plot_attention(
     height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
     with _figure(width, height, path, [*source_words, *target_words, title]) as figure:
         axes = figure.add_subplot()
-        image = _draw_cells(axes, weights)
+        # A square for each weight, from white (0) to dark blue (1).
+        image = axes.imshow(
+            weights if weights.size else np.zeros((1, 1)),
+            cmap="Blues",
+            vmin=0.0,
+            vmax=1.0,
+            aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
+            interpolation="nearest",
+        )
         axes.xaxis.tick_top()
         _name_words(axes.xaxis, source_words)
         _name_words(axes.yaxis, target_words)
@@ -195,18 +202,6 @@ def _start_at_zero(set_limits: Callable[[float, float], object], values: set[flo
 def _inches(num_words: int) -> float:
     """Return the length of an axis in inches."""
     return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
-
-
-def _draw_cells(axes: "Axes", weights: NDArray[np.floating]) -> "AxesImage":
-    """Draw a square for each weight, from white (0) to dark blue (1)."""
-    return axes.imshow(
-        weights if weights.size else np.zeros((1, 1)),
-        cmap="Blues",
-        vmin=0.0,
-        vmax=1.0,
-        aspect="auto" if max(weights.shape) > _MOST_WORDS_AT_FULL_SIZE else "equal",
-        interpolation="nearest",
-    )
 
 
 def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
