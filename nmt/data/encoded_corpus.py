@@ -142,7 +142,7 @@ def write_encoded(
     num_processes: int = 1,
     before: Iterable[NDArray[np.uint64]] = (),
 ) -> FilterReport:
-    """Encode the pairs that pass the filters, and write them into an existing folder.
+    """Encode the pairs that pass the filters into an existing folder; return what they dropped.
 
     Args:
         pairs: the pairs of the corpus, in order.
@@ -154,9 +154,6 @@ def write_encoded(
         num_processes: processes that encode if there are many pairs (see `WorkerPool`); up to 1:
             encode in this process. The files do not depend on it.
         before: hashes of the pairs of earlier corpora; deduplication drops these pairs.
-
-    Returns:
-        Counts of the pairs that the filters dropped.
     """
     encoder = BlockEncoder(source_reader, target_reader, filters.deduplicate)
     report = FilterReport()

@@ -39,10 +39,7 @@ def read_dictionary(path: Path) -> Dictionary:
 
 
 def replace_unknown(
-    target: EncodedWords,
-    source: EncodedWords,
-    weights: NDArray[np.float32],
-    dictionary: Dictionary,
+    target: EncodedWords, source: EncodedWords, weights: NDArray[np.float32], dictionary: Dictionary
 ) -> list[str]:
     """Return the words of a translation, with source words in place of unknown tokens.
 

@@ -9,7 +9,7 @@ import math
 import random
 from bisect import bisect
 from collections.abc import Callable, Mapping
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TypeAlias
 
 from nmt.text.vocabulary import cache_words
@@ -74,12 +74,7 @@ def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tu
     end = len(symbols)
     after = list(range(1, end + 1))
     before = list(range(-1, end - 1))
-    possible = [
-        (ranks[pair], left, pair)
-        for left, pair in enumerate(map("".join, pairwise(symbols)))
-        if pair in ranks
-    ]
-    heapq.heapify(possible)
+    possible: list[tuple[float, int, str]] = []
 
     def consider(left: int) -> None:
         if left >= 0 and after[left] < end:
@@ -87,6 +82,8 @@ def merge(word: str, ranks: Mapping[str, float], keep: Callable[[], bool]) -> tu
             if pair in ranks:
                 heapq.heappush(possible, (ranks[pair], left, pair))
 
+    for left in range(end):
+        consider(left)
     refused: list[tuple[float, int, str]] = []
     num_merges = 0
     while possible:

@@ -60,9 +60,8 @@ def plot_attention(
 ) -> None:
     """Draw attention as a heat map with a row per target word; darker cells have more weight.
 
-    The plot follows Bahdanau et al. 2015, figure 3, with whole words on both axes. It grows with
-    the sentence up to 60 words, so that words stay readable. Words of longer sentences are smaller,
-    and beyond 150 words they are omitted.
+    The plot follows Bahdanau et al. 2015, figure 3. It grows with the sentence up to 60 words, so
+    that words stay readable; they are smaller beyond, and omitted beyond 150 words.
 
     Args:
         weights: `[T S]`, between 0 and 1. Rows that sum to less than 1 put the rest on the
