@@ -42,7 +42,7 @@ class GoldAlignments:
             raise DataError(f"{where}: no such line; the file needs a line for each pair")
         sizes = len(alignment.source_words), len(alignment.target_words)
         hint = f" (units here: {alignment.units}); --alignment-units must be those of the file"
-        gold = parse_pharaoh(line, where=where, num_source=sizes[0], num_target=sizes[1], hint=hint)
+        gold = parse_pharaoh(line, where=where, sizes=sizes, hint=hint)
         self._counts += count_links(alignment.links, gold)
         if not (self._is_auto and gold.possible):
             return

@@ -47,8 +47,7 @@ def read_links(
         gold = parse_pharaoh(
             line,
             where=f"{files.alignments}, line {number}",
-            num_source=len(source_units.texts),
-            num_target=len(target_units.texts),
+            sizes=(len(source_units.texts), len(target_units.texts)),
             hint="; if the links count other units, set alignment_units of the corpus",
         )
         yield _between_tokens(sorted(gold.possible), source_units, target_units)

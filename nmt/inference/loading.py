@@ -148,12 +148,8 @@ def build_search(
         LENGTH_PENALTIES.create(config.length_penalty),
         COVERAGE_PENALTIES.create(config.coverage_penalty),
     )
-    limits = LengthLimits(
-        min_length=config.min_length,
-        max_length=config.max_length,
-        min_length_ratio=config.min_length_ratio,
-        max_length_ratio=config.max_length_ratio,
-    )
+    lengths = config.min_length, config.max_length
+    limits = LengthLimits(*lengths, config.min_length_ratio, config.max_length_ratio)
     rules = Rules(
         limits,
         [*_rules(config, tokenizer), *further_rules],

@@ -7,6 +7,7 @@ the raw text, or are the units of `nmt.word_alignment.units`.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from nmt.core.errors import DataError
 
@@ -38,20 +39,14 @@ def format_pharaoh(links: Iterable[Link]) -> str:
 
 
 def parse_pharaoh(
-    text: str,
-    *,
-    where: str,
-    num_source: int | None = None,
-    num_target: int | None = None,
-    hint: str = "",
+    text: str, *, where: str, sizes: tuple[float, float] = (inf, inf), hint: str = ""
 ) -> GoldAlignment:
     """Read one line: ``i-j`` is a sure link and ``ipj`` one that is only possible.
 
     Args:
         text: links separated by blanks; may be empty.
         where: file and line, for messages.
-        num_source: number of source words, if known.
-        num_target: number of target words, if known.
+        sizes: numbers of source and target words, if known.
         hint: what to do about a word index out of range; appended to the message.
 
     Raises:
@@ -66,9 +61,8 @@ def parse_pharaoh(
                 f"i the source word and j the target word, counted from 0"
             )
         link = int(match[1]), int(match[3])
-        sizes = {"source": num_source, "target": num_target}
-        for index, (side, words) in zip(link, sizes.items(), strict=True):
-            if words is not None and index >= words:
+        for side, index, words in zip(("source", "target"), link, sizes, strict=True):
+            if index >= words:
                 raise DataError(
                     f"{where}: {item!r} names {side} word {index}, but the {side} has {words} "
                     f"words, counted from 0{hint}"

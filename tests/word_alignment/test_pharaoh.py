@@ -29,8 +29,8 @@ class TestPharaoh:
             parse_pharaoh(f"0-0 {item}", where="gold.align:7")
 
     def test_refuses_words_that_are_not_there(self):
-        assert parse_pharaoh("2-1", where="x", num_source=3, num_target=2) == gold({(2, 1)})
+        assert parse_pharaoh("2-1", where="x", sizes=(3, 2)) == gold({(2, 1)})
         with pytest.raises(DataError, match=r"x:1: '3-1' names source word 3, .* has 3 words"):
-            parse_pharaoh("3-1", where="x:1", num_source=3, num_target=2)
+            parse_pharaoh("3-1", where="x:1", sizes=(3, 2))
         with pytest.raises(DataError, match=r"x:1: '2-2' names target word 2, .* has 2 words"):
-            parse_pharaoh("2-2", where="x:1", num_source=3, num_target=2)
+            parse_pharaoh("2-2", where="x:1", sizes=(3, 2))
