@@ -9,7 +9,7 @@ bits, the pair in the low bits. Only the sorted pairs are kept, at 4 bytes each.
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -68,6 +68,7 @@ class Batches:
         return np.sort(self.pairs[self.cuts[index] : self.cuts[index + 1]]).astype(np.int64)
 
 
+@dataclass(eq=False)
 class BatchSampler:
     """Sampler of batches of pairs of similar length.
 
@@ -86,23 +87,20 @@ class BatchSampler:
         batch_sentences: maximum sentences in a batch. At least one of the two limits is needed.
     """
 
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        *,
-        seed: int,
-        weights: Sequence[float] | None = None,
-        batch_tokens: int | None = None,
-        batch_sentences: int | None = None,
-    ) -> None:
-        assert batch_tokens is not None or batch_sentences is not None
-        self._sizes = list(sizes)
-        self._weights = [1.0] * len(self._sizes) if weights is None else list(weights)
-        assert len(self._sizes) == len(self._weights)
-        assert sum(self._sizes) < 2**_PAIR_BITS
-        self._seed = seed
-        self._batch_tokens = math.inf if batch_tokens is None else batch_tokens
-        self._batch_sentences = math.inf if batch_sentences is None else batch_sentences
+    sizes: Sequence[int]
+    _: KW_ONLY
+    seed: int
+    weights: Sequence[float] | None = None
+    batch_tokens: int | None = None
+    batch_sentences: int | None = None
+
+    def __post_init__(self) -> None:
+        assert self.batch_tokens is not None or self.batch_sentences is not None
+        self._weights = [1.0] * len(self.sizes) if self.weights is None else self.weights
+        assert len(self.sizes) == len(self._weights)
+        assert sum(self.sizes) < 2**_PAIR_BITS
+        self._batch_tokens = math.inf if self.batch_tokens is None else self.batch_tokens
+        self._batch_sentences = math.inf if self.batch_sentences is None else self.batch_sentences
 
     def batches(self, epoch: int, lengths: PairLengths) -> Batches:
         """Return the batches of an epoch.
@@ -115,8 +113,8 @@ class BatchSampler:
             epoch: the number of the epoch.
             lengths: lengths of all pairs in this epoch.
         """
-        assert len(lengths) == sum(self._sizes)
-        rng = np.random.default_rng([self._seed, epoch])
+        assert len(lengths) == sum(self.sizes)
+        rng = np.random.default_rng([self.seed, epoch])
         keys = self._chosen(rng)
         # Scrambles the pair bits, so that ties are not in corpus order; odd, hence invertible.
         factor = int(rng.integers(2 ** (_PAIR_BITS - 1))) * 2 + 1
@@ -132,10 +130,10 @@ class BatchSampler:
     def _chosen(self, rng: np.random.Generator) -> NDArray[np.uint64]:
         """Return the pairs of an epoch, `[P]`, each repeated as often as it is seen."""
         # Random rounding keeps the mean exact, even for tiny corpora.
-        offsets = rng.random(len(self._sizes)).tolist()
+        offsets = rng.random(len(self.sizes)).tolist()
         counts = [
             int(weight) * size + int(weight % 1 * size + offset)
-            for size, weight, offset in zip(self._sizes, self._weights, offsets, strict=True)
+            for size, weight, offset in zip(self.sizes, self._weights, offsets, strict=True)
         ]
         assert sum(counts) < 2**_PAIR_BITS
         keys = np.empty(sum(counts), np.uint64)
@@ -149,7 +147,7 @@ class BatchSampler:
         self, offsets: Sequence[float], rng: np.random.Generator
     ) -> Iterator[NDArray[np.int64]]:
         start = 0
-        for size, weight, offset in zip(self._sizes, self._weights, offsets, strict=True):
+        for size, weight, offset in zip(self.sizes, self._weights, offsets, strict=True):
             for first in range(0, size, _BLOCK):
                 end = min(first + _BLOCK, size)
                 block = np.arange(start + first, start + end)
