@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nmt.toy.morphology import ENDINGS, Agreement, Case, Column, Declension, dative_plural, decline
 
@@ -11,8 +12,7 @@ Forms = tuple[str, str, str]
 _GENDERS = {"der": Column.MASCULINE, "die": Column.FEMININE, "das": Column.NEUTER}
 
 
-@dataclass(frozen=True, slots=True)
-class Noun:
+class Noun(NamedTuple):
     """A noun; `english` and `german` hold the singular and the plural."""
 
     english: tuple[str, str]
@@ -21,8 +21,7 @@ class Noun:
     is_person: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pronoun:
+class Pronoun(NamedTuple):
     """A personal pronoun; `english` holds the subject and the object form."""
 
     english: tuple[str, str]
@@ -30,8 +29,7 @@ class Pronoun:
     agreement: Agreement
 
 
-@dataclass(frozen=True, slots=True)
-class Adjective:
+class Adjective(NamedTuple):
     """An adjective; `german` is the form after `ist`."""
 
     english: str
@@ -43,8 +41,7 @@ class Adjective:
         return self.german.removesuffix("e")
 
 
-@dataclass(frozen=True, slots=True)
-class Determiner:
+class Determiner(NamedTuple):
     """A determiner; `adjective_endings` are the endings of adjectives after it."""
 
     english: str
@@ -52,16 +49,14 @@ class Determiner:
     adjective_endings: Declension
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(NamedTuple):
     """An uninflected expression: an adverb or a conjunction."""
 
     english: tuple[str, ...]
     german: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Preposition:
+class Preposition(NamedTuple):
     """A preposition and the case that it governs in this grammar."""
 
     english: tuple[str, ...]
@@ -69,8 +64,7 @@ class Preposition:
     case: Case
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A class of nouns for one position in a sentence, and the adjectives that fit them."""
 
     nouns: tuple[Noun, ...]
@@ -78,8 +72,7 @@ class Kind:
     is_animate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """An object that a verb requires; a preposition, if there is one, governs `case`."""
 
     kind: Kind
