@@ -54,7 +54,8 @@ class ChrfUtility(Utility):
         recall = (matches / np.maximum(of_references, 1)).sum(axis=0, where=both) / num_orders
         weight = self.beta**2
         divisor = weight * precision + recall
-        return 100 * (1 + weight) * precision * recall / np.where(divisor > 0, divisor, 1.0)
+        products: Matrix = 100 * (1 + weight) * precision * recall
+        return products / np.where(divisor > 0, divisor, 1.0)
 
 
 class BleuUtility(Utility):
