@@ -18,7 +18,8 @@ from pydantic.fields import FieldInfo
 
 from nmt.config.experiment import Config
 from nmt.config.messages import BOUNDS, describe_bound
-from nmt.config.tree import groups_in, table_in
+from nmt.config.registry import PlugIn, table_in
+from nmt.config.tree import groups_in
 
 WIDTH = 100
 HEADER = """\
@@ -92,12 +93,6 @@ def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str
             kind = table.classes[plugin]
             yield from _choice(plugin, kind, width)
             yield from _options_in_short(table.options(plugin), option_helps(kind), width)
-    elif len(groups) > 1:
-        for each in groups:
-            yield from _choice(each.model_fields["name"].default, each, width)
-            if each is not group:  # the first group is shown in full
-                helps = {key: field.description or "" for key, field in each.model_fields.items()}
-                yield from _options_in_short(each, helps, width)
     if group is None:
         kind = describe_type(field.annotation, field.metadata)
         yield f"{name}: {_json(value)}  # {kind}"
@@ -125,10 +120,12 @@ def _choice(name: str, kind: type, width: int) -> list[str]:
 def _options_in_short(options: type[BaseModel], helps: dict[str, str], width: int) -> Iterator[str]:
     """Yield the options of a choice, each with its default, its type and its help."""
     for key, field in options.model_fields.items():
-        if key != "name":
-            default = "required" if field.is_required() else json.dumps(field.default)
-            kind = describe_type(field.annotation, field.metadata)
-            yield from _comment(f"{key}: {default} ({kind}) {helps[key]}", width, indent="      ")
+        default, table = field.default, table_in(field)
+        value = default.name if isinstance(default, PlugIn) else default
+        shown = "required" if field.is_required() else json.dumps(value)
+        kind = describe_type(field.annotation, field.metadata)
+        kind = kind if table is None else " | ".join(table.names)
+        yield from _comment(f"{key}: {shown} ({kind}) {helps[key]}", width, indent="      ")
 
 
 def option_helps(plugin: type) -> dict[str, str]:

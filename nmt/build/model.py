@@ -1,26 +1,23 @@
 """Construction of models from options: with fresh parameters, or trained."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 import torch
 from torch import nn
 
-from nmt.config.model import AttentionConfig, EncoderConfig, GridEncoderConfig, ModelConfig
-from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, SCORES, PlugIn
+from nmt.config.model import AttentionConfig, ModelConfig
+from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, ENCODERS, SCORES
 from nmt.core.errors import ConfigError, RunError
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.decoders.decoder import Decoder
 from nmt.nn.decoders.interface import DecoderParts, LayerOptions
 from nmt.nn.encoders.encoder import Encoder
-from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
-from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.layers import WithoutNormal, WordEmbedding
 from nmt.nn.model import Model
-from nmt.nn.recurrent.cell import Cell
 from nmt.runs.checkpoint import (
     Checkpoint,
     find_misfit,
@@ -48,16 +45,14 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
         WordEmbedding, size=size, dropout=options.dropout, word_dropout=options.word_dropout
     )
     target_embedding = embed(target_size)
-    source_embedding: WordEmbedding | GridEmbedding
-    encoder: Encoder
-    if isinstance(config.encoder, GridEncoderConfig):
-        source_embedding, encoder = _build_grid_encoder(config.encoder)
-    else:
+    source_embedding = ENCODERS.find(config.encoder.name).embedding(config.encoder.options)
+    if source_embedding is None:
         source_embedding = target_embedding if options.tie == "all" else embed(source_size)
-        encoder = _build_recurrent_encoder(config.encoder, size)
-    decoder = _build_decoder(config, size, encoder.output_size)
+    encoder: Encoder = ENCODERS.create(config.encoder, size)
+    value_size = config.encoder_size
+    decoder = _build_decoder(config, size, value_size)
     bridge = BRIDGES.create(
-        config.bridge, encoder.output_size, decoder.state_size, config.decoder.num_layers
+        config.bridge, value_size, decoder.state_size, config.decoder.num_layers
     )
     return Model(
         source_embedding,
@@ -71,33 +66,11 @@ def build_model(config: ModelConfig, source_size: int, target_size: int) -> Mode
     )
 
 
-def _build_recurrent_encoder(options: EncoderConfig, size: int) -> RecurrentEncoder:
-    return RecurrentEncoder(
-        _cell_maker(options.cell, options.hidden_size),
-        size,
-        num_layers=options.num_layers,
-        bidirectional=options.bidirectional,
-        dropout=options.dropout,
-        recurrent_dropout=options.recurrent_dropout,
-        residual=options.residual,
-    )
-
-
-def _build_grid_encoder(options: GridEncoderConfig) -> tuple[GridEmbedding, GridEncoder]:
-    embedding = GridEmbedding(
-        options.channels,
-        options.hidden_size,
-        max_rows=options.max_rows,
-        max_columns=options.max_columns,
-    )
-    return embedding, GridEncoder(options.hidden_size, dropout=options.dropout)
-
-
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
     """Build a decoder with input and output vectors of `size` and a memory of `value_size`."""
     options = config.decoder
     parts = DecoderParts(
-        make_cell=_cell_maker(options.cell, options.hidden_size),
+        make_cell=partial(CELLS.bind(options.cell), hidden_size=options.hidden_size),
         attention=_build_attention(config.attention, options.hidden_size, value_size),
         input_size=size,
         value_size=value_size,
@@ -123,11 +96,6 @@ def _build_attention(
     if config.num_heads == 1:
         return make_head(query_size, value_size)
     return MultiHeadAttention(make_head, config.num_heads, query_size, value_size)
-
-
-def _cell_maker(plugin: PlugIn, hidden_size: int) -> Callable[[int], Cell]:
-    """Return a function that makes a cell from its input size."""
-    return partial(CELLS.find(plugin.name), hidden_size=hidden_size, **plugin.options)
 
 
 def build_without_memory(config: ModelConfig, source_size: int, target_size: int) -> Model:

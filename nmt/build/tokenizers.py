@@ -11,7 +11,6 @@ from typing import Any, Final
 from nmt.build.data import build_corpus
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config, TokenizerConfig
-from nmt.config.model import GridEncoderConfig
 from nmt.config.registry import TOKENIZERS
 from nmt.core.errors import ConfigError, RunError
 from nmt.data.formats.grids import GridReader
@@ -68,10 +67,10 @@ def load_tokenizers(run: Run) -> Tokenizers:
 
 
 def _grid_reader(config: Config) -> GridReader | None:
-    options = config.model.encoder
-    if not isinstance(options, GridEncoderConfig):
+    if not config.reads_grids:
         return None
-    return GridReader(options.channels, options.max_rows, options.max_columns)
+    options = config.model.encoder.options
+    return GridReader(options["channels"], options["max_rows"], options["max_columns"])
 
 
 def _build(config: Config, folder: Path, given: str | None, sides: tuple[int, ...]) -> Tokenizer:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from nmt.config.messages import refuse
-from nmt.config.registry import NumProcesses, Options, PathText, Positive, PositiveStrength
+from nmt.config.registry import Options
+from nmt.config.values import NumProcesses, PathText, Positive, PositiveStrength
 from nmt.word_alignment.units import AlignmentUnits
 
 

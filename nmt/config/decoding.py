@@ -5,15 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from nmt.config.messages import refuse
-from nmt.config.registry import (
-    COVERAGE_PENALTIES,
-    LENGTH_PENALTIES,
-    SEARCHES,
+from nmt.config.registry import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES, Options, PlugIn
+from nmt.config.values import (
     NumCandidates,
     NumTokens,
-    Options,
     PathText,
-    PlugIn,
     Positive,
     PositiveStrength,
     Size,

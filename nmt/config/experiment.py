@@ -13,8 +13,9 @@ from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
-from nmt.config.registry import ALIGNMENTS, SCORES, TOKENIZERS, Options, PathText, PlugIn
+from nmt.config.registry import ALIGNMENTS, ENCODERS, SCORES, TOKENIZERS, Options, PlugIn
 from nmt.config.training import ReinforceConfig, TrainingConfig
+from nmt.config.values import PathText
 
 CONFIG_VERSION = 2
 RUN_KEYS: Final = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
@@ -191,7 +192,7 @@ class Config(Options):
     @property
     def reads_grids(self) -> bool:
         """Return whether the source is grids, not text."""
-        return self.model.encoder.name == "grid"
+        return bool(ENCODERS.find(self.model.encoder.name).reads == "grids")
 
     @property
     def validation_decoding(self) -> DecodingConfig:

@@ -73,7 +73,7 @@ def merge(layers: Sequence[Layer]) -> Tree:
     """
     tree: Tree = {}
     for layer in layers:
-        tree = _merge(tree, layer.tree, (), layer)
+        tree = _merge(tree, layer.tree, (), layer, tree)
     for override, later in combinations((layer for layer in layers if layer.path), 2):
         path, key = override.path, format_path(later.path)
         if later.path == path:
@@ -88,8 +88,8 @@ def merge(layers: Sequence[Layer]) -> Tree:
     return tree
 
 
-def _merge(below: Any, above: Any, path: KeyPath, layer: Layer) -> Any:
-    """Merge mappings, and replace anything else.
+def _merge(below: Any, above: Any, path: KeyPath, layer: Layer, root: Tree) -> Any:
+    """Merge mappings, and replace anything else; `root` is the whole tree below.
 
     A different plug-in drops the options of the previous one. A file replaces a whole corpus, since
     files of two corpora do not belong together; an override can change one file of it.
@@ -103,11 +103,12 @@ def _merge(below: Any, above: Any, path: KeyPath, layer: Layer) -> Any:
         below = {"name": below}  # the short form of a plug-in
     if not isinstance(below, dict):
         return above
-    if "name" in above and above["name"] != below.get("name", find_default(path)):
+    if "name" in above and above["name"] != (below.get("name") or find_default(path, root)):
         kept = TokenizerConfig.model_fields if path == ("tokenizer",) else ()
         below = {key: value for key, value in below.items() if key in kept}
     merged = {
-        key: _merge(below.get(key), value, (*path, key), layer) for key, value in above.items()
+        key: _merge(below.get(key), value, (*path, key), layer, root)
+        for key, value in above.items()
     }
     return below | merged
 

@@ -1,28 +1,22 @@
 """Options of the network."""
 
 from math import gcd
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from nmt.config.messages import refuse, unknown
+from nmt.config.messages import refuse
 from nmt.config.registry import (
     ALIGNMENTS,
     BRIDGES,
     CELLS,
     DECODERS,
+    ENCODERS,
     SCORES,
-    NumLayers,
     Options,
     PlugIn,
-    Probability,
-    Size,
 )
-
-
-def _check_residual(residual: bool, num_layers: int) -> None:
-    if residual and num_layers == 1:
-        refuse("residual", "connects layers, and there is one: set num_layers: 2 or more")
+from nmt.config.values import NumLayers, Probability, Size
 
 
 class EmbeddingConfig(Options):
@@ -36,78 +30,6 @@ class EmbeddingConfig(Options):
     """Probability of zeroing a whole word vector in training (Sennrich 2016)."""
     tie: Literal["none", "target", "all"] = "target"
     """Tied weights: the output projection with the target embedding, or with both embeddings."""
-
-
-class EncoderConfig(Options):
-    """Recurrent encoder for text."""
-
-    name: Literal["recurrent"] = "recurrent"
-    """Name of the encoder; the options below are those of `recurrent`."""
-    cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
-    """Recurrent cell."""
-    hidden_size: Size = 256
-    """Hidden units of each layer and direction."""
-    num_layers: NumLayers = 1
-    """Number of layers."""
-    bidirectional: bool = True
-    """Read the sentence in both directions, and concatenate the states."""
-    dropout: Probability = 0.2
-    """Dropout on the output of each layer."""
-    recurrent_dropout: Probability = 0.0
-    """Dropout on the recurrent input of a cell, with the same mask at each step (Gal 2016)."""
-    residual: bool = False
-    """Add the input of each layer above the first to its output (Wu 2016)."""
-
-    @property
-    def output_size(self) -> int:
-        """Return the size of an encoder state."""
-        return self.hidden_size * (1 + self.bidirectional)
-
-    def _check(self) -> None:
-        _check_residual(self.residual, self.num_layers)
-
-
-class GridEncoderConfig(Options):
-    """Encoder for grids of numbers such as pictures (data.train.grids): one vector per cell."""
-
-    name: Literal["grid"] = "grid"
-    """Name of the encoder."""
-    channels: Size
-    """Number of channels of a cell."""
-    hidden_size: Size = 256
-    """Size of the vector of a cell."""
-    max_rows: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Maximum number of rows of a grid."""
-    max_columns: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Maximum number of columns of a grid."""
-    dropout: Probability = 0.2
-    """Dropout on the vectors of the cells."""
-
-    @property
-    def output_size(self) -> int:
-        """Return the size of an encoder state."""
-        return self.hidden_size
-
-
-ENCODERS: Final[dict[str, type[EncoderConfig | GridEncoderConfig]]] = {
-    "recurrent": EncoderConfig,
-    "grid": GridEncoderConfig,
-}
-
-
-def read_encoder(given: Any) -> Any:
-    """Return the options of the named encoder, by default `recurrent`.
-
-    Raises:
-        ValidationError: the name is unknown, or an option is invalid.
-    """
-    if isinstance(given, str):
-        given = {"name": given}
-    default = getattr(given, "name", "recurrent")
-    name = str(given.get("name", default) if isinstance(given, dict) else default)
-    if name not in ENCODERS:
-        refuse("", unknown("encoder", name, list(ENCODERS)))
-    return ENCODERS[name].model_validate(given)
 
 
 class AttentionConfig(Options):
@@ -157,7 +79,8 @@ class DecoderConfig(Options):
     """Dropout on the input of the output projection."""
 
     def _check(self) -> None:
-        _check_residual(self.residual, self.num_layers)
+        if self.residual and self.num_layers == 1:
+            refuse("residual", "connects layers, and there is one; set num_layers: 2 or more")
 
 
 class ModelConfig(Options):
@@ -165,9 +88,7 @@ class ModelConfig(Options):
 
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     """Word embeddings."""
-    encoder: Annotated[EncoderConfig | GridEncoderConfig, BeforeValidator(read_encoder)] = Field(
-        default_factory=EncoderConfig
-    )
+    encoder: Annotated[PlugIn, ENCODERS] = PlugIn(name="recurrent")
     """Encoder of the source."""
     bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
     """How the encoder states initialize the decoder state."""
@@ -177,26 +98,28 @@ class ModelConfig(Options):
     """Decoder of the target."""
 
     @property
-    def has_dropout(self) -> bool:
-        """Return whether any dropout makes two training passes over a batch differ.
+    def encoder_size(self) -> int:
+        """Return the size of an encoder state."""
+        size: int = ENCODERS.find(self.encoder.name).output_size(self.encoder.options)
+        return size
 
-        `encoder.dropout` acts on the states of all positions, on the input of the next layer and on
-        the vectors of grids. It does not act on the final states of a single recurrent layer.
-        """
+    @property
+    def has_dropout(self) -> bool:
+        """Return whether any dropout makes two training passes over a batch differ."""
         embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
         rates = [embedding.dropout, embedding.word_dropout]
         rates += [decoder.recurrent_dropout, decoder.output_dropout]
         if decoder.num_layers > 1:
             rates.append(decoder.dropout)
         reads_states = self.attention is not None or BRIDGES.find(self.bridge.name).reads_states
-        if isinstance(encoder, EncoderConfig):
-            rates.append(encoder.recurrent_dropout)
-            reads_states = reads_states or encoder.num_layers > 1
-        if reads_states or isinstance(encoder, GridEncoderConfig):
-            rates.append(encoder.dropout)
-        return any(rates)
+        kind = ENCODERS.find(encoder.name)
+        return any(rates) or kind.has_dropout(encoder.options, reads_states=reads_states)
 
     def _check(self) -> None:
+        conflict = ENCODERS.find(self.encoder.name).find_conflict(self.encoder.options)
+        if conflict is not None:
+            option, sentence = conflict
+            refuse(f"encoder.{option}", sentence)
         self._check_style()
         self._check_heads()
         self._check_dot_product()
@@ -221,7 +144,7 @@ class ModelConfig(Options):
 
     def _check_dot_product(self) -> None:
         """Refuse dot-product scores of vectors of unequal sizes."""
-        query, value = self.decoder.hidden_size, self.encoder.output_size
+        query, value = self.decoder.hidden_size, self.encoder_size
         if self.attention is None or query == value:
             return
         name, heads = self.attention.score.name, self.attention.num_heads
@@ -236,7 +159,7 @@ class ModelConfig(Options):
 
     def _check_heads(self) -> None:
         heads = 1 if self.attention is None else self.attention.num_heads
-        query, value = self.decoder.hidden_size, self.encoder.output_size
+        query, value = self.decoder.hidden_size, self.encoder_size
         names = {"model.decoder.hidden_size": query, "the size of the encoder's states": value}
         for name, size in names.items():
             if size % heads:

@@ -9,8 +9,10 @@ outside the package is named by its file or module, as in `my_scores.py:Distance
 The keyword-only arguments of a plug-in's constructor are its options, and are checked here. The
 code that builds the plug-in passes the arguments before the ``*``.
 
-Three families have no table: encoders, each with a group of options (`ENCODERS` in
-`nmt/config/model.py`), loss terms (`nmt/training/objective/objective.py`) and corpus formats
+An option may be a part of another table, such as the cell of an encoder (`nmt/core/parts.py`): a
+plug-in inside the plug-in.
+
+Two families have no table: loss terms (`nmt/training/objective/objective.py`) and corpus formats
 (`nmt/data/formats`).
 """
 
@@ -18,29 +20,22 @@ import ast
 import functools
 import importlib
 import importlib.util
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import refuse, refuse_unknown_keys, unknown
 from nmt.config.signatures import name_part, read_options
 from nmt.core.errors import ConfigError
+from nmt.core.parts import PartOf
 from nmt.system import plugins
 
 _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
@@ -83,7 +78,7 @@ class Strict(BaseModel):
 
 def _prepare(value: Any, field: FieldInfo) -> Any:
     """Convert `1e3` to an integer, and add the default plug-in's name to options without one."""
-    if field.annotation is PlugIn and isinstance(value, dict):
+    if field.annotation is PlugIn and isinstance(value, dict) and not field.is_required():
         return {"name": field.default.name, **value}
     is_scientific = isinstance(value, str) and _SCIENTIFIC.fullmatch(value)
     if is_scientific and _takes_whole(field.annotation) and float(value).is_integer():
@@ -147,11 +142,13 @@ class Table:
         kind: what an entry is called in messages.
         module: the module of the table.
         attribute: the name of the table in the module.
+        sorts_options: keep options in the order of the constructor, not as given.
     """
 
     kind: str
     module: str
     attribute: str
+    sorts_options: bool = False
 
     @functools.cached_property
     def classes(self) -> dict[str, Any]:
@@ -197,13 +194,26 @@ class Table:
                 return adopt(plugins.find(name, object))
             return plugins.find(name, self.base)
 
+    def name_of(self, kind: type, otherwise: str) -> str:
+        """Return the name of a class in the table, or another name if it is from outside."""
+        return next((name for name, other in self.classes.items() if other is kind), otherwise)
+
     def options(self, name: str) -> type[BaseModel]:
         """Return a pydantic model that checks and converts the options of a plug-in."""
-        return read_options(self.find(name), f"{self.kind} {name}", Strict)
+        return read_options(self.find(name), f"{self.kind} {name}", Strict, _as_field)
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
         """Build a plug-in from positional arguments and its configured options."""
-        return self.find(plugin.name)(*given, **plugin.options)
+        return self.bind(plugin)(*given)
+
+    def bind(self, plugin: PlugIn) -> Callable[..., Any]:
+        """Return the class of a plug-in with its options bound, and those of plug-ins inside."""
+        fields = self.options(plugin.name).model_fields
+        options = {
+            key: value if (table := table_in(fields[key])) is None else table.bind(value)
+            for key, value in plugin.options.items()
+        }
+        return functools.partial(self.find(plugin.name), **options)
 
     def _check(self, plugin: PlugIn) -> PlugIn:
         """Convert and complete the options of a plug-in; its other fields are kept."""
@@ -222,8 +232,9 @@ class Table:
             refuse_unknown_keys(extra, [*declared, *schema.model_fields], f"{self.kind} {name!r}")
         update = dict(schema.model_validate(given))
         if ":" in name:  # from Python, it may be a class of the table
-            known = (known for known, kind in self.classes.items() if kind is self.find(name))
-            update["name"] = next(known, name)
+            update["name"] = self.name_of(self.find(name), name)
+        if self.sorts_options:
+            plugin = PlugIn(name=name)
         return plugin.model_copy(update=update)
 
     def __get_pydantic_core_schema__(
@@ -242,9 +253,28 @@ def _refusing() -> Iterator[None]:
         refuse("", str(error))
 
 
+def table_in(field: FieldInfo) -> Table | None:
+    """Return the table that a field, or the items of a list, are checked against, if any."""
+    items = get_args(field.annotation)
+    nested = getattr(items[0], "__metadata__", ()) if items else ()
+    return next((part for part in (*field.metadata, *nested) if isinstance(part, Table)), None)
+
+
+def _as_field(annotation: Any, default: Any) -> tuple[Any, Any]:
+    """Return the type and the default of an option; a part becomes a plug-in inside."""
+    parts = [part for part in get_args(annotation) if isinstance(part, PartOf)]
+    if not parts:
+        return annotation, default
+    table: Table = globals()[parts[0].table]
+    if default is not ...:
+        default = PlugIn(name=table.name_of(default, plugins.reference_of(default)))
+    return Annotated[PlugIn, table], default
+
+
 TOKENIZERS = Table("tokenizer", "nmt.text.table", "TOKENIZERS")
 CELLS = Table("cell", "nmt.nn.recurrent.table", "CELLS")
 BRIDGES = Table("bridge", "nmt.nn.bridge", "BRIDGES")
+ENCODERS = Table("encoder", "nmt.nn.encoders.table", "ENCODERS", sorts_options=True)
 SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")
 ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments.table", "ALIGNMENTS")
 DECODERS = Table("decoder style", "nmt.nn.decoders.table", "DECODERS")
@@ -254,33 +284,3 @@ SEARCHES = Table("search", "nmt.search.table", "SEARCHES")
 LENGTH_PENALTIES = Table("length penalty", "nmt.search.table", "LENGTH_PENALTIES")
 COVERAGE_PENALTIES = Table("coverage penalty", "nmt.search.table", "COVERAGE_PENALTIES")
 METRICS = Table("metric", "nmt.evaluation.table", "METRICS")
-
-
-def _check_no_nul(text: str) -> str:
-    if "\0" in text:
-        refuse("", "must not hold NUL characters")
-    return text
-
-
-def _expand_home(path: str) -> str:
-    """Return a path with `~` replaced; refuse variables, which no command expands."""
-    variable = re.search(r"\$(\w+|\{\w+\})", path)
-    if variable is not None:
-        sentence = f"{path!r}: {variable[0]} is not expanded; write the path itself, or ~ for home"
-        refuse("", sentence)
-    return os.path.expanduser(path)
-
-
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-# Limits far beyond practical use: larger values would fail only after hours, or use all memory.
-Size = Annotated[int, Field(ge=1, le=100_000)]
-NumLayers = Annotated[int, Field(ge=1, le=100)]
-NumCandidates = Annotated[int, Field(ge=1, le=10_000)]
-NumTokens = Annotated[int, Field(ge=1, le=10_000_000)]
-NumProcesses = Annotated[int, Field(ge=0, le=256)]
-Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
-PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
-PathText = Annotated[Text, AfterValidator(_expand_home)]
-"""Path of a file or folder; `~` is expanded, and variables are refused."""

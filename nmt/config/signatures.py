@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, create_model
@@ -12,13 +13,16 @@ from nmt.system import plugins
 
 
 @functools.cache
-def read_options(kind: type, title: str, base: type[BaseModel]) -> type[BaseModel]:
+def read_options(
+    kind: type, title: str, base: type[BaseModel], as_field: Callable[[Any, Any], tuple[Any, Any]]
+) -> type[BaseModel]:
     """Return a pydantic model of the keyword-only arguments of a class.
 
     Args:
         kind: the class of a plug-in.
         title: the plug-in in messages, as in "score additive".
         base: the base class of the model.
+        as_field: returns type and default of a field, from those of an argument (... if required).
 
     Raises:
         ValidationError: an argument has no type, one that is not supported, or a reserved name.
@@ -32,7 +36,7 @@ def read_options(kind: type, title: str, base: type[BaseModel]) -> type[BaseMode
             if option.name == "name" or option.annotation is option.empty:
                 raise TypeError(f"{option.name!r} needs a type, and a name other than 'name'")
             default = ... if option.default is option.empty else option.default
-            fields[option.name] = (option.annotation, default)
+            fields[option.name] = as_field(option.annotation, default)
         model: type[BaseModel] = create_model(title, __base__=base, **fields)
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
         reason = str(error).partition("\n")[0]

@@ -11,19 +11,8 @@ from pydantic import (
 )
 
 from nmt.config.messages import explain, refuse, show
-from nmt.config.registry import (
-    METRICS,
-    OPTIMIZERS,
-    SCHEDULES,
-    NumCandidates,
-    Options,
-    PlugIn,
-    Positive,
-    PositiveStrength,
-    Probability,
-    Strength,
-    Text,
-)
+from nmt.config.registry import METRICS, OPTIMIZERS, SCHEDULES, Options, PlugIn
+from nmt.config.values import NumCandidates, Positive, PositiveStrength, Probability, Strength, Text
 from nmt.core.errors import ConfigError
 
 

@@ -5,11 +5,10 @@ from itertools import zip_longest
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from nmt.config.experiment import Config
 from nmt.config.messages import in_full, show
-from nmt.config.registry import Table
+from nmt.config.registry import table_in
 
 Tree = dict[str, Any]
 KeyPath = tuple[str | int, ...]
@@ -51,28 +50,28 @@ def _walk(model: type[BaseModel], above: str, of_plugins: bool) -> Iterator[str]
             yield from _walk(group, f"{above}{name}.", of_plugins)
         if of_plugins and (table := table_in(field)) is not None:
             for plugin in table.classes:
-                options = table.options(plugin).model_fields
-                yield from (f"{above}{name}.{option}" for option in options)
+                yield from _walk(table.options(plugin), f"{above}{name}.", of_plugins)
 
 
-def find_default(path: KeyPath) -> str | None:
-    """Return the name of the default plug-in at a path of the tree, if any."""
+def find_default(path: KeyPath, tree: Tree) -> str | None:
+    """Return the name of the default plug-in at a path, if any.
+
+    Args:
+        path: the path.
+        tree: options that name the plug-ins above it; else they are the defaults.
+    """
     model: Any = Config
     default = None
-    for part in path:
+    for depth, part in enumerate(path, start=1):
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
             return None
-        model = next(iter(groups_in(field.annotation)), None)
         default = field.get_default(call_default_factory=True)
+        model = next(iter(groups_in(field.annotation)), None)
+        if depth < len(path) and (table := table_in(field)) is not None:
+            name = at(tree, (*path[:depth], "name")) or getattr(default, "name", None)
+            model = table.options(name) if name in table.names else None
     return getattr(default, "name", None)
-
-
-def table_in(field: FieldInfo) -> Table | None:
-    """Return the table that a field, or the items of a list, are checked against, if any."""
-    items = get_args(field.annotation)
-    nested = getattr(items[0], "__metadata__", ()) if items else ()
-    return next((part for part in (*field.metadata, *nested) if isinstance(part, Table)), None)
 
 
 def groups_in(annotation: Any) -> list[type[BaseModel]]:

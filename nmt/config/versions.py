@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nmt.config.experiment import CONFIG_VERSION, RUN_KEYS
-from nmt.config.model import DecoderConfig, read_encoder
+from nmt.config.model import ModelConfig
 from nmt.config.registry import SCORES
 from nmt.config.tree import Tree
 
@@ -36,10 +36,10 @@ def name_trained_score(tree: Tree) -> Tree:
     return tree
 
 
-def _have_unequal_sizes(model: Any) -> bool:
+def _have_unequal_sizes(parts: Any) -> bool:
+    sized = {key: parts[key] for key in ("encoder", "decoder") if key in parts}
     try:
-        encoder = read_encoder(model.get("encoder", {}))
-        decoder = DecoderConfig.model_validate(model.get("decoder", {}))
+        model = ModelConfig.model_validate(sized)
     except ValidationError:
         return False  # reported when the whole configuration is validated
-    return bool(encoder.output_size != decoder.hidden_size)
+    return model.encoder_size != model.decoder.hidden_size

@@ -16,7 +16,6 @@ from nmt.nn.bridge import Bridge
 from nmt.nn.decoders.decoder import Decoder
 from nmt.nn.decoders.interface import AllowedTokens, DecoderOutput, DecoderState
 from nmt.nn.encoders.encoder import Encoder, EncoderOutput
-from nmt.nn.encoders.grid import GridEmbedding
 from nmt.nn.int8 import Int8Linear, quantize
 from nmt.nn.layers import Dropout, Linear, WordEmbedding
 from nmt.nn.shapes import Lengths, Source
@@ -46,7 +45,7 @@ class Model(nn.Module):
     """Encoder, bridge, decoder with attention, and the projection to the vocabulary.
 
     Args:
-        source_embedding: may be the same module as `target_embedding` (tied).
+        source_embedding: turns the source into vectors; may be `target_embedding` (tied).
         target_embedding: its table is also the projection if `tie_projection`.
         encoder: reads the source.
         bridge: computes the decoder's initial state.
@@ -58,7 +57,7 @@ class Model(nn.Module):
 
     def __init__(
         self,
-        source_embedding: WordEmbedding | GridEmbedding,
+        source_embedding: nn.Module,
         target_embedding: WordEmbedding,
         encoder: Encoder,
         bridge: Bridge,

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from nmt.build.model import build_model
 from nmt.config.experiment import Config
-from nmt.config.model import EncoderConfig, ModelConfig
-from nmt.config.registry import TOKENIZERS
+from nmt.config.model import ModelConfig
+from nmt.config.registry import CELLS, TOKENIZERS
 from nmt.training.optim.schedule import Schedule
 
 
@@ -33,7 +33,6 @@ _RATES: Final = {
     "adamw": Rates(1e-5, 1e-3, 2e-2),
     "sgd": Rates(1e-3, 0.5, 10.0),
 }
-_PLAIN_CELL: Final = "rnn"
 _MOST_PARAMETERS: Final = 50  # per target token of an epoch; the Multi30k recipe has 15
 _FITTING_PARAMETERS: Final = 15
 _SIZES: Final = (256, 128, 64, 32, 16)  # of embeddings and encoder states, tried in this order
@@ -61,10 +60,8 @@ def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
     rates = _RATES.get(optimizer.name)
     if rates is None:
         return None
-    cells = {model.decoder.cell.name}
-    if isinstance(model.encoder, EncoderConfig):
-        cells.add(model.encoder.cell.name)
-    is_plain = _PLAIN_CELL in cells
+    cells = [model.decoder.cell, model.encoder.options.get("cell")]
+    is_plain = any(CELLS.find(cell.name).is_plain for cell in cells if cell is not None)
     highest = rates.highest / 2 if is_plain else rates.highest
     given = optimizer.options["learning_rate"]
     # Momentum multiplies the effect of a step; the rate peaks at the end of the warm-up.

@@ -165,8 +165,8 @@ def _token_options(config: Config) -> dict[str, Any]:
     """Return the options that define tokens, without folders (their tokenizers may be equal)."""
     options = {"tokenizer": config.tokenizer.model_dump(mode="json", exclude=set(_FOLDERS))}
     if config.reads_grids:
-        encoder = config.model.encoder.model_dump(mode="json", include=set(_CELL_OPTIONS))
-        options["model"] = {"encoder": encoder}
+        encoder = config.model.encoder.options
+        options["model"] = {"encoder": {key: encoder[key] for key in _CELL_OPTIONS}}
     return options
 
 

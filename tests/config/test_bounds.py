@@ -12,8 +12,7 @@ from nmt.config.model import (
     AttentionConfig,
     DecoderConfig,
     EmbeddingConfig,
-    EncoderConfig,
-    GridEncoderConfig,
+    ModelConfig,
 )
 from nmt.config.registry import Options
 from nmt.config.training import (
@@ -31,7 +30,6 @@ TINY = 1e-9
 NEEDED: dict[type[Options], dict[str, Any]] = {
     CorpusConfig: {"tsv": "a"},
     DataConfig: {"train": {"tsv": "a"}},
-    GridEncoderConfig: {"channels": 1},
     ScheduledSamplingConfig: {"end": 9},
 }
 
@@ -62,15 +60,6 @@ GROUPS = [
     (EmbeddingConfig, "size", SIZE),
     (EmbeddingConfig, "dropout", SHARE),
     (EmbeddingConfig, "word_dropout", SHARE),
-    (EncoderConfig, "hidden_size", SIZE),
-    (EncoderConfig, "num_layers", whole(1, 100)),
-    (EncoderConfig, "dropout", SHARE),
-    (EncoderConfig, "recurrent_dropout", SHARE),
-    (GridEncoderConfig, "channels", SIZE),
-    (GridEncoderConfig, "hidden_size", SIZE),
-    (GridEncoderConfig, "max_rows", whole(1, 10_000)),
-    (GridEncoderConfig, "max_columns", whole(1, 10_000)),
-    (GridEncoderConfig, "dropout", SHARE),
     (AttentionConfig, "num_heads", whole(1, 1_000)),
     (DecoderConfig, "hidden_size", SIZE),
     (DecoderConfig, "num_layers", whole(1, 100)),
@@ -131,6 +120,15 @@ PLUG_INS = [
     ("TOKENIZERS", "words", "vocabulary_size", whole(5, 2_000_000)),
     ("TOKENIZERS", "words", "min_count", AT_LEAST_1),
     ("CELLS", "deep_gru", "depth", whole(1, 100)),
+    ("ENCODERS", "recurrent", "hidden_size", SIZE),
+    ("ENCODERS", "recurrent", "num_layers", whole(1, 100)),
+    ("ENCODERS", "recurrent", "dropout", SHARE),
+    ("ENCODERS", "recurrent", "recurrent_dropout", SHARE),
+    ("ENCODERS", "grid", "channels", SIZE),
+    ("ENCODERS", "grid", "hidden_size", SIZE),
+    ("ENCODERS", "grid", "max_rows", whole(1, 10_000)),
+    ("ENCODERS", "grid", "max_columns", whole(1, 10_000)),
+    ("ENCODERS", "grid", "dropout", SHARE),
     ("SCORES", "additive", "hidden_size", SIZE),
     ("SCORES", "concat", "hidden_size", SIZE),
     ("SCORES", "cosine", "initial_gain", SCALE),
@@ -194,11 +192,12 @@ def test_the_bounds_of_an_option_of_a_plug_in(
 ) -> None:
     allowed, refused = bounds
     options = getattr(registry, table).options(name)
+    needed = {"channels": 1} if name == "grid" else {}
     for value in allowed:
-        assert getattr(options.model_validate({option: value}), option) == value
+        assert getattr(options.model_validate({**needed, option: value}), option) == value
     for value in refused:
         with pytest.raises(ValidationError) as error:
-            options.model_validate({option: value})
+            options.model_validate({**needed, option: value})
         assert option in str(error.value)
 
 
@@ -225,7 +224,12 @@ def test_the_bounds_of_an_option_of_a_plug_in(
             {"mbr": "bleu", "search": "sampling", "mbr_candidates": 9, "n_best": 10},
             "n_best",
         ),
-        (EncoderConfig, {"num_layers": 2, "residual": True}, {"residual": True}, "residual"),
+        (
+            ModelConfig,
+            {"encoder": {"num_layers": 2, "residual": True}},
+            {"encoder": {"residual": True}},
+            "encoder.residual",
+        ),
         (DecoderConfig, {"num_layers": 2, "residual": True}, {"residual": True}, "residual"),
     ],
 )

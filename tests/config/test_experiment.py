@@ -6,8 +6,7 @@ from pydantic import ValidationError
 
 from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.messages import explain
-from nmt.config.model import EncoderConfig, GridEncoderConfig
-from nmt.config.registry import Options
+from nmt.config.registry import Options, PlugIn
 
 FILES = {"source": "a.de", "target": "a.en"}
 SMALLEST = {"run": "runs/x", "data": {"train": FILES, "valid": FILES}}
@@ -27,7 +26,7 @@ def problem(**groups: Any) -> str:
 def test_run_and_data_are_enough() -> None:
     config = make()
     assert config.version == CONFIG_VERSION
-    assert config.model.encoder.cell.name == "gru"
+    assert config.model.encoder.options["cell"].name == "gru"
     assert [corpus.source for corpus in config.data.train] == ["a.de"]
 
 
@@ -338,15 +337,33 @@ def grid_config(encoder: Any = None, **groups: Any) -> dict[str, Any]:
 
 
 def test_an_encoder_is_chosen_by_its_name() -> None:
-    assert make().model.encoder == EncoderConfig()
-    assert make(model={"encoder": "recurrent"}).model.encoder == EncoderConfig()
-    assert make(model={"encoder": {"hidden_size": 8}}).model.encoder == EncoderConfig(hidden_size=8)
-    assert make(model={"encoder": EncoderConfig(hidden_size=8)}).model.encoder.hidden_size == 8
+    default = make().model.encoder
+    assert default.model_dump() == {
+        "name": "recurrent",
+        "cell": {"name": "gru", "fused": True},
+        "hidden_size": 256,
+        "num_layers": 1,
+        "bidirectional": True,
+        "dropout": 0.2,
+        "recurrent_dropout": 0.0,
+        "residual": False,
+    }
+    assert make(model={"encoder": "recurrent"}).model.encoder == default
+    small = make(model={"encoder": {"hidden_size": 8}}).model.encoder
+    assert small.options == {**default.options, "hidden_size": 8}
+    assert make(model={"encoder": small}).model.encoder == small
     config = make(**grid_config())
-    assert config.model.encoder == GridEncoderConfig(channels=3)
+    sizes = {"channels": 3, "hidden_size": 256, "max_rows": 16, "max_columns": 16}
+    assert config.model.encoder == PlugIn(name="grid", **sizes, dropout=0.2)
     assert config.reads_grids
     assert not make().reads_grids
     assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_options_of_an_encoder_are_dumped_in_one_order() -> None:
+    given = {"num_layers": 2, "cell": {"name": "lstm"}, "name": "recurrent"}
+    dumped = make(model={"encoder": given}).model.encoder.model_dump()
+    assert list(dumped) == list(make().model.encoder.model_dump())
 
 
 @pytest.mark.parametrize(
@@ -361,6 +378,11 @@ def test_an_encoder_is_chosen_by_its_name() -> None:
         (3, "model.encoder: must be a group of options"),
         (None, "model.encoder: must be a group of options"),
         ({"cell": "grus"}, "model.encoder.cell: unknown cell 'grus'"),
+        ({"cell": {"fusd": 1}}, "model.encoder.cell.fusd: unknown option 'fusd' of cell 'gru'"),
+        (
+            {"residual": True},
+            "model.encoder.residual: connects layers, and there is one; set num_layers: 2 or more",
+        ),
     ],
 )
 def test_invalid_encoders_are_refused(encoder: Any, message: str) -> None:

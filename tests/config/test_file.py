@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, inherited_from, load_config
-from nmt.config.model import GridEncoderConfig
 from nmt.core.errors import ConfigError
 
 SMALLEST = """\
@@ -103,7 +102,7 @@ class TestOverrides:
     )
     def test_each_counts(self, overrides: list[str], message: str | None, write: Write) -> None:
         if message is None:
-            assert load_config(write(""), overrides).model.encoder.hidden_size == 8
+            assert load_config(write(""), overrides).model.encoder.options["hidden_size"] == 8
         else:
             assert refused(write(""), *overrides) == message
 
@@ -277,12 +276,18 @@ class TestPlugInsMerge:
             f"data: {{train: {grids}, valid: {grids}}}\ntokenizer: {{shared: false}}\n"
             "model: {encoder: {name: grid, channels: 3}}\n",
         )
-        assert config.model.encoder == GridEncoderConfig(channels=3)
+        assert config.model.encoder.name == "grid"
+        assert config.model.encoder.options["hidden_size"] == 256
 
     def test_default_plug_in_inside_variants(self, write: Write) -> None:
         below = "model: {encoder: {cell: {fused: false}}}\n"
         same = self.merged(write, below, "model: {encoder: {cell: {name: gru}}}\n")
-        assert same.model.encoder.cell.options == {"fused": False}
+        assert same.model.encoder.options["cell"].options == {"fused": False}
+        other = self.merged(write, below, "model: {encoder: {cell: {name: lstm}}}\n")
+        assert other.model.encoder.options["cell"].options == {"fused": True}
+        below = "model: {encoder: {name: recurrent, cell: {fused: false}}}\n"
+        same = self.merged(write, below, "model: {encoder: {cell: {name: gru}}}\n")
+        assert same.model.encoder.options["cell"].options == {"fused": False}
         below = "model: {attention: {alignment: {temperature: 2}}}\n"
         same = self.merged(write, below, "model: {attention: {alignment: {name: softmax}}}\n")
         assert same.model.attention.alignment.options["temperature"] == 2.0
@@ -298,11 +303,11 @@ class TestPlugInsMerge:
         refined = self.merged(
             write, "model: {encoder: {cell: gru}}\n", "model: {encoder: {cell: {fused: false}}}\n"
         )
-        assert refined.model.encoder.cell.options == {"fused": False}
+        assert refined.model.encoder.options["cell"].options == {"fused": False}
         replaced = self.merged(
             write, "model: {encoder: {cell: {fused: false}}}\n", "model: {encoder: {cell: lstm}}\n"
         )
-        assert replaced.model.encoder.cell.name == "lstm"
+        assert replaced.model.encoder.options["cell"].name == "lstm"
 
     def test_another_tokenizer_keeps_common_options(self, write: Write) -> None:
         config = self.merged(

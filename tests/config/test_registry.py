@@ -9,8 +9,11 @@ from pydantic import Field, ValidationError
 
 from nmt.config import registry
 from nmt.config.messages import explain
-from nmt.config.registry import PlugIn, Strict, Table, without_plugins
+from nmt.config.registry import ENCODERS, PlugIn, Strict, Table, table_in, without_plugins
 from nmt.core.errors import ConfigError
+from nmt.nn.encoders.recurrent import RecurrentEncoder
+from nmt.nn.recurrent.gru import GRU
+from nmt.nn.recurrent.lstm import LSTM
 from nmt.system.plugins import allow
 
 _numbers = itertools.count()
@@ -138,6 +141,42 @@ def test_bad_options(things: Table) -> None:
     )
 
 
+class WithEncoder(Strict):
+    encoder: Annotated[PlugIn, ENCODERS] = PlugIn(name="recurrent")
+
+
+def test_an_option_may_be_a_plug_in_of_another_table() -> None:
+    given = {"cell": {"name": "gru", "fused": "no"}, "hidden_size": "3"}
+    plugin = WithEncoder.model_validate({"encoder": given}).encoder
+    assert plugin.options["cell"] == PlugIn(name="gru", fused=False)
+    encoder = ENCODERS.create(plugin, 2)
+    assert isinstance(encoder, RecurrentEncoder)
+    ((cell, _),) = encoder.layers
+    assert isinstance(cell, GRU)
+    assert cell.fast_path is None and cell.weight_hidden.shape == (9, 3)
+
+
+def test_the_name_of_a_plug_in_inside_may_be_left_out_or_be_a_class() -> None:
+    plugin = WithEncoder.model_validate({"encoder": {"cell": {"fused": False}}}).encoder
+    assert plugin.options["cell"] == PlugIn(name="gru", fused=False)
+    plugin = WithEncoder.model_validate({"encoder": {"cell": LSTM}}).encoder
+    assert plugin.options["cell"] == PlugIn(name="lstm", fused=True)
+
+
+def test_errors_of_a_plug_in_inside_name_the_whole_path() -> None:
+    assert problem(WithEncoder, {"encoder": {"cell": {"fusd": 1}}}) == (
+        ("encoder", "cell", "fusd"),
+        "unknown option 'fusd' of cell 'gru' (did you mean 'fused'?); allowed: fused",
+    )
+    place, text = problem(WithEncoder, {"encoder": {"cell": "grus"}})
+    assert place == ("encoder", "cell")
+    assert text.startswith("unknown cell 'grus' (did you mean 'gru'?); allowed: gru, lstm, ")
+    assert problem(WithEncoder, {"encoder": {"cell": {"name": "deep_gru", "depth": 0}}}) == (
+        ("encoder", "cell", "depth"),
+        "must be at least 1, not 0",
+    )
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
 def test_a_table_is_in_table_py_and_the_base_in_the_file_named_after_it(table: Table) -> None:
     package, _, module = table.module.rpartition(".")
@@ -245,6 +284,14 @@ def test_options_of_every_plug_in_are_valid(table: Table) -> None:
             if parameter.kind is parameter.KEYWORD_ONLY
         }
         schema = table.options(name)
-        assert {key: field.default for key, field in schema.model_fields.items()} == live
-        schema()  # the defaults are valid
+        assert list(schema.model_fields) == list(live)
+        for key, field in schema.model_fields.items():
+            if field.is_required():
+                assert live[key] is inspect.Parameter.empty
+            elif (inside := table_in(field)) is not None:
+                assert inside.classes[field.default.name] is live[key]
+            else:
+                assert field.default == live[key]
+        required = {key: 1 for key in live if schema.model_fields[key].is_required()}
+        schema.model_validate(required)  # the defaults are valid
         assert inspect.getdoc(plugin)

@@ -59,6 +59,10 @@ def test_paths_of_groups_and_plug_ins() -> None:
     assert option_paths("patience", of_plugins=True)[0] == "training.schedule.patience"
     assert option_paths("run", of_plugins=True) == ["run"]
     assert option_paths("channels", of_plugins=True) == ["model.encoder.channels"]
+    assert option_paths("fused", of_plugins=True) == [
+        "model.encoder.cell.fused",
+        "model.decoder.cell.fused",
+    ]
     assert option_paths("nonsense", of_plugins=True) == []
     assert option_paths("learning_rate", of_plugins=False) == []
     assert option_paths("run", of_plugins=False) == ["run"]

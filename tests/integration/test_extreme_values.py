@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
-from nmt.config.tree import groups_in, table_in
+from nmt.config.registry import table_in
+from nmt.config.tree import groups_in
 from nmt.core.errors import ConfigError
 from nmt.system.memory import peak_memory, reset_peak_memory
 
@@ -23,7 +24,6 @@ EXTREMES: dict[type, list[str]] = {
 GROUPS = {  # of options that are null, and options that some need
     "training.scheduled_sampling.": ["training.scheduled_sampling={}"],
     "decoding.shortlist.": ["decoding.shortlist={}"],
-    "model.encoder.": [],
 }
 MOST_SECONDS = 2.0
 MOST_BYTES = 500_000_000

@@ -29,6 +29,7 @@ PARTS = {
         "model.encoder.cell={name: cell.py:Elman, gain: 0.5}",
         "model.decoder.cell=cell.py:Elman",
     ],
+    "encoder": ["model.encoder={name: encoder.py:ConvolutionalEncoder, reach: 2}"],
     "decoder": ["model.decoder.style={name: decoder.py:GatedContext, bias: false}"],
     "tokenizer": ["tokenizer.name=tokenizer.py:PairTrainer", "tokenizer.vocabulary_size=50"],
     "search": ["decoding.search={name: search.py:Runner, rank: 3}"],

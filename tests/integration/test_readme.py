@@ -146,7 +146,7 @@ def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None
     by_hand, small, _ = blocks("yaml")
     (tmp_path / "mine.yaml").write_text(by_hand[: by_hand.index("tokenizer:")] + small)
     config = load_config(tmp_path / "mine.yaml")
-    assert config.model.encoder.hidden_size == 128
+    assert config.model.encoder.options["hidden_size"] == 128
     assert config.training.batch_tokens == 1000
 
 

@@ -79,7 +79,7 @@ def make_model(
     embedding = WordEmbedding(VOCABULARY, EMBEDDING, dropout=dropout)
     reads = CELLS[encoder_cell or cell]
     hidden = STATE // 2 if SCORES[score].needs_equal_sizes else HIDDEN
-    encoder = RecurrentEncoder(lambda size: reads(size, hidden), EMBEDDING, dropout=dropout)
+    encoder = RecurrentEncoder(EMBEDDING, cell=reads, hidden_size=hidden, dropout=dropout)
     attention = make_attention(score, alignment, num_heads, 2 * hidden)
     parts = DecoderParts(
         make_cell=lambda size: CELLS[cell](size, STATE),
@@ -314,7 +314,8 @@ def test_all_attentions_run_in_bfloat16(score: str, alignment: str) -> None:
 
 def test_the_plain_gru_runs_in_bfloat16() -> None:
     torch.manual_seed(1)
-    encoder = RecurrentEncoder(lambda size: GRU(size, HIDDEN, fused=False), EMBEDDING)
+    cell = partial(GRU, fused=False)
+    encoder = RecurrentEncoder(EMBEDDING, cell=cell, hidden_size=HIDDEN, dropout=0.0)
     words, mask = torch.randn(2, 3, EMBEDDING), torch.ones(2, 3, dtype=torch.bool)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states = encoder(words, mask).states

@@ -1,7 +1,9 @@
 """The interface of encoders: source vectors in, states for the attention out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -27,11 +29,44 @@ class EncoderOutput:
 class Encoder(nn.Module, ABC):
     """Base class of encoders.
 
+    An encoder is constructed with `input_size`, the size E of the word vectors, and its own options
+    as keyword arguments. The class methods answer what the configuration and the other parts need
+    to know before an encoder exists. Their `options` are all its options, with their defaults.
+
     Attributes:
-        output_size: H, size of an output vector.
+        reads: the kind of source. An encoder of grids has the options `channels`, `max_rows` and
+            `max_columns`, which limit the grids of a corpus.
     """
 
-    output_size: int
+    reads: ClassVar[Literal["text", "grids"]] = "text"
+
+    @classmethod
+    @abstractmethod
+    def output_size(cls, options: Mapping[str, Any]) -> int:
+        """Return H, the size of an output vector."""
+
+    @classmethod
+    def find_conflict(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return an option that conflicts with another, and what to do; None: all are valid."""
+        return None
+
+    @classmethod
+    def has_dropout(cls, options: Mapping[str, Any], *, reads_states: bool) -> bool:
+        """Return whether dropout makes two training passes over a batch differ.
+
+        By default, any option whose name contains "dropout" does so if it is not 0.
+
+        Args:
+            options: the options.
+            reads_states: whether the decoder reads the states of all positions, and not only the
+                final ones.
+        """
+        return any(value for name, value in options.items() if "dropout" in name)
+
+    @classmethod
+    def embedding(cls, options: Mapping[str, Any]) -> nn.Module | None:
+        """Return the module that turns the source into vectors; None: the word embedding."""
+        return None
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:

@@ -1,6 +1,10 @@
 """The encoder of grids: each cell is embedded independently, with its position."""
 
+from collections.abc import Mapping
+from typing import Annotated, Any
+
 import torch
+from annotated_types import Ge, Le, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -35,17 +39,48 @@ class GridEmbedding(nn.Module):
 
 
 class GridEncoder(Encoder):
-    """Encoder of a grid: the states are the vectors of its cells, the final state is their mean.
+    """Encoder for grids of numbers such as pictures (data.train.grids): one vector per cell.
+
+    The states are the vectors of the cells, and the final state is their mean.
 
     Args:
-        size: H.
-        dropout: on the vectors.
+        input_size: ignored, as the vectors come from `GridEmbedding`.
+        channels: number of channels of a cell.
+        hidden_size: size of the vector of a cell.
+        max_rows: maximum number of rows of a grid.
+        max_columns: maximum number of columns of a grid.
+        dropout: dropout on the vectors of the cells.
     """
 
-    def __init__(self, size: int, *, dropout: float = 0.0) -> None:
+    reads = "grids"
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        channels: Annotated[int, Ge(1), Le(100_000)],
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] = 256,
+        max_rows: Annotated[int, Ge(1), Le(10_000)] = 16,
+        max_columns: Annotated[int, Ge(1), Le(10_000)] = 16,
+        dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2,
+    ) -> None:
         super().__init__()
-        self.output_size = size
         self.dropout = Dropout(dropout)
+
+    @classmethod
+    def output_size(cls, options: Mapping[str, Any]) -> int:
+        """Return the size of the vector of a cell."""
+        return int(options["hidden_size"])
+
+    @classmethod
+    def embedding(cls, options: Mapping[str, Any]) -> GridEmbedding:
+        """Return the embedding of cells with their positions."""
+        return GridEmbedding(
+            options["channels"],
+            options["hidden_size"],
+            max_rows=options["max_rows"],
+            max_columns=options["max_columns"],
+        )
 
     def forward(self, embedded: Values, mask: Mask) -> EncoderOutput:
         """Return states `[B S H]` and final `[B 1 H]`; padding does not affect the result."""

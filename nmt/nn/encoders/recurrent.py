@@ -1,54 +1,82 @@
 """The recurrent encoder of text."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeAlias, cast
 
 import torch
+from annotated_types import Ge, Le, Lt
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nmt.core.parts import PartOf
 from nmt.nn.encoders.encoder import Encoder, EncoderOutput
 from nmt.nn.layers import Dropout
 from nmt.nn.recurrent.cell import Cell
+from nmt.nn.recurrent.gru import GRU
 from nmt.nn.shapes import Mask, Values
+
+MakeCell: TypeAlias = Callable[[int, int], Cell]
+"""A class of cells, or a function that makes a cell from its input size and its hidden size."""
 
 
 class RecurrentEncoder(Encoder):
-    """A stack of recurrent layers, each in one direction or both (Schuster & Paliwal 1997).
+    """Recurrent encoder for text: layers in one or both directions (Schuster & Paliwal 1997).
 
     Args:
-        make_cell: makes a cell from its input size; called for each layer and direction.
         input_size: E.
-        num_layers: L.
-        bidirectional: read in both directions; H is then twice the hidden size of a cell.
-        dropout: on the output states of each layer.
-        recurrent_dropout: on the recurrent input of each cell, with one mask for all steps
-            (Gal & Ghahramani 2016).
+        cell: recurrent cell of each layer and direction.
+        hidden_size: hidden units of each layer and direction.
+        num_layers: number of layers.
+        bidirectional: read the sentence in both directions, and concatenate the states.
+        dropout: dropout on the output of each layer.
+        recurrent_dropout: dropout on the recurrent input of a cell, with the same mask at each step
+            (Gal 2016).
         residual: add the input of each layer above the first to its output (Wu 2016).
     """
 
     def __init__(
         self,
-        make_cell: Callable[[int], Cell],
         input_size: int,
         *,
-        num_layers: int = 1,
+        cell: Annotated[MakeCell, PartOf("CELLS")] = GRU,
+        hidden_size: Annotated[int, Ge(1), Le(100_000)] = 256,
+        num_layers: Annotated[int, Ge(1), Le(100)] = 1,
         bidirectional: bool = True,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
+        dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.2,
+        recurrent_dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
         residual: bool = False,
     ) -> None:
         super().__init__()
         layers = []
         for _ in range(num_layers):
-            cells = [make_cell(input_size) for _ in range(1 + bidirectional)]
-            input_size = sum(cell.hidden_size for cell in cells)
+            cells = [cell(input_size, hidden_size) for _ in range(1 + bidirectional)]
+            input_size = hidden_size * len(cells)
             layers.append(nn.ModuleList(cells))
         self.layers = nn.ModuleList(layers)
         self.dropout = Dropout(dropout)
         self.recurrent_dropout = Dropout(recurrent_dropout)
         self.residual = residual
-        self.output_size = input_size
+
+    @classmethod
+    def output_size(cls, options: Mapping[str, Any]) -> int:
+        """Return the hidden units of both directions together."""
+        return int(options["hidden_size"] * (1 + options["bidirectional"]))
+
+    @classmethod
+    def find_conflict(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
+        """Return `residual` if there is only one layer."""
+        if options["residual"] and options["num_layers"] == 1:
+            return "residual", "connects layers, and there is one; set num_layers: 2 or more"
+        return None
+
+    @classmethod
+    def has_dropout(cls, options: Mapping[str, Any], *, reads_states: bool) -> bool:
+        """Return whether dropout makes two training passes over a batch differ.
+
+        `dropout` does not act on the final states of a single layer.
+        """
+        is_read = reads_states or options["num_layers"] > 1
+        return bool(options["recurrent_dropout"] or (is_read and options["dropout"]))
 
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:
         """Encode sentences padded on the right; padding does not affect the result."""

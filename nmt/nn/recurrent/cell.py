@@ -39,10 +39,12 @@ class Cell(FastPath, nn.Module, ABC):
         state_size: Z, size of the state.
 
     Attributes:
+        is_plain: whether the cell has no gates, and so needs a lower learning rate.
         fast_path: tape for running whole sequences as one autograd node; None: the plain loop
             runs.
     """
 
+    is_plain: ClassVar[bool] = False
     fast_path: "type[CellTape] | None" = None
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:

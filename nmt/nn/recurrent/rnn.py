@@ -27,6 +27,8 @@ class PlainRNN(Cell):
         activation: f.
     """
 
+    is_plain = True
+
     def __init__(
         self,
         input_size: int,

@@ -58,7 +58,7 @@ def test_grid_cells_are_encoded_independently(embedding: GridEmbedding) -> None:
 
 
 def test_padding_changes_nothing(embedding: GridEmbedding) -> None:
-    encoder = GridEncoder(8)
+    encoder = GridEncoder(0, channels=3, hidden_size=8, dropout=0.0)
     small = cells_of(torch.randn(2, 2, 3, dtype=torch.double))
     alone = encoder(embedding(small), torch.ones(1, 4, dtype=torch.bool))
     padded = torch.zeros(2, 12, 5, dtype=torch.double)
@@ -69,19 +69,21 @@ def test_padding_changes_nothing(embedding: GridEmbedding) -> None:
     torch.testing.assert_close(together.states[:1, :4], alone.states)
     torch.testing.assert_close(together.final[:1], alone.final)
     assert together.mask is mask
-    assert together.final.shape == (2, 1, encoder.output_size)
+    assert together.final.shape == (2, 1, GridEncoder.output_size({"hidden_size": 8}))
 
 
 def test_the_summary_is_the_mean_of_the_cells(embedding: GridEmbedding) -> None:
     embedded = embedding(cells_of(torch.randn(3, 2, 3, dtype=torch.double)))
-    encoded = GridEncoder(8)(embedded, torch.ones(1, 6, dtype=torch.bool))
+    encoded = GridEncoder(0, channels=3, hidden_size=8, dropout=0.0)(
+        embedded, torch.ones(1, 6, dtype=torch.bool)
+    )
     assert torch.equal(encoded.states, embedded)
     torch.testing.assert_close(encoded.final[:, 0], embedded.mean(dim=1))
 
 
 def test_dropout_is_on_the_cells_in_training_alone() -> None:
     torch.manual_seed(1)
-    encoder = GridEncoder(50, dropout=0.5)
+    encoder = GridEncoder(0, channels=3, hidden_size=50, dropout=0.5)
     embedded, mask = torch.randn(8, 9, 50), torch.ones(8, 9, dtype=torch.bool)
     dropped = (encoder(embedded, mask).states == 0).float().mean().item()
     assert dropped == pytest.approx(0.5, abs=0.05)
@@ -89,7 +91,7 @@ def test_dropout_is_on_the_cells_in_training_alone() -> None:
 
 
 def test_all_parameters_learn_from_the_cells_that_there_are(embedding: GridEmbedding) -> None:
-    encoded = GridEncoder(8)(
+    encoded = GridEncoder(0, channels=3, hidden_size=8, dropout=0.0)(
         embedding(cells_of(torch.randn(2, 4, 3, dtype=torch.double))),
         torch.ones(1, 8, dtype=torch.bool),
     )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.recurrent.gru import GRU
+from nmt.nn.recurrent.lstm import LSTM
 from nmt.nn.recurrent.table import CELLS
 
 
@@ -16,7 +17,12 @@ from nmt.nn.recurrent.table import CELLS
 def test_padding_changes_nothing(cell: str, num_layers: int, bidirectional: bool) -> None:
     torch.manual_seed(1)
     encoder = RecurrentEncoder(
-        lambda size: CELLS[cell](size, 5), 4, num_layers=num_layers, bidirectional=bidirectional
+        4,
+        cell=CELLS[cell],
+        hidden_size=5,
+        num_layers=num_layers,
+        bidirectional=bidirectional,
+        dropout=0.0,
     ).double()
     sentence = torch.randn(1, 3, 4, dtype=torch.double)
     alone = encoder(sentence, torch.ones(1, 3, dtype=torch.bool))
@@ -26,11 +32,12 @@ def test_padding_changes_nothing(cell: str, num_layers: int, bidirectional: bool
     together = encoder(padded, mask)
     torch.testing.assert_close(together.states[:1, :3], alone.states)
     torch.testing.assert_close(together.final[:1], alone.final)
-    assert together.final.shape == (2, num_layers, encoder.output_size)
+    options = {"hidden_size": 5, "bidirectional": bidirectional}
+    assert together.final.shape == (2, num_layers, RecurrentEncoder.output_size(options))
 
 
 def test_the_last_states_are_each_directions_last() -> None:
-    encoder = RecurrentEncoder(partial(lambda size: GRU(size, 5)), 4)
+    encoder = RecurrentEncoder(4, hidden_size=5, dropout=0.0)
     mask = torch.tensor([[True, True, False], [True, True, True]])
     encoded = encoder(torch.randn(2, 3, 4), mask)
     torch.testing.assert_close(encoded.final[0, 0, :5], encoded.states[0, 1, :5])
@@ -39,7 +46,7 @@ def test_the_last_states_are_each_directions_last() -> None:
 
 def test_backward_direction_equals_forward_over_reversed_input() -> None:
     torch.manual_seed(1)
-    encoder = RecurrentEncoder(lambda size: GRU(size, 5), 4)
+    encoder = RecurrentEncoder(4, hidden_size=5, dropout=0.0)
     (cells,) = encoder.layers
     cells[1].load_state_dict(cells[0].state_dict())  # type: ignore[index]
     inputs, mask = torch.randn(1, 6, 4), torch.ones(1, 6, dtype=torch.bool)
@@ -51,7 +58,7 @@ def test_backward_direction_equals_forward_over_reversed_input() -> None:
 
 def test_dropout_is_on_the_states_of_each_layer() -> None:
     torch.manual_seed(1)
-    encoder = RecurrentEncoder(lambda size: GRU(size, 50), 4, dropout=0.5)
+    encoder = RecurrentEncoder(4, hidden_size=50, dropout=0.5)
     mask = torch.ones(8, 9, dtype=torch.bool)
     dropped = (encoder(torch.randn(8, 9, 4), mask).states == 0).float().mean().item()
     assert dropped == pytest.approx(0.5, abs=0.05)
@@ -77,9 +84,8 @@ def test_an_encoder_of_three_layers_is_its_equations(residual: bool) -> None:
     """Each cell from both ends; what leaves a layer is dropped, and what enters is added to it."""
     torch.manual_seed(1)
     encoder = RecurrentEncoder(
-        lambda size: GRU(size, 3), 4, num_layers=3, dropout=0.5, recurrent_dropout=0.5,
-        residual=residual,
-    ).double()  # fmt: skip
+        4, hidden_size=3, num_layers=3, dropout=0.5, recurrent_dropout=0.5, residual=residual
+    ).double()
     given = 2.0 * torch.tensor([1, 0, 1, 1, 1, 0], dtype=torch.double)
     kept = 2.0 * (torch.rand(6, 3, dtype=torch.double) < 0.5)
     encoder.dropout = FixedMasks(given, iter([]))  # type: ignore[assignment]
@@ -105,10 +111,17 @@ def test_an_encoder_of_three_layers_is_its_equations(residual: bool) -> None:
 
 def test_each_sentence_has_a_recurrent_dropout_mask_of_its_own() -> None:
     torch.manual_seed(1)
-    encoder = RecurrentEncoder(lambda size: GRU(size, 50), 4, recurrent_dropout=0.5)
+    encoder = RecurrentEncoder(4, hidden_size=50, dropout=0.0, recurrent_dropout=0.5)
     words = torch.randn(1, 3, 4).expand(2, -1, -1)
     one, other = encoder(words, torch.ones(2, 3, dtype=torch.bool)).states
     # Each direction starts from zeros, of which nothing can be dropped.
     torch.testing.assert_close(one[0, :50], other[0, :50])
     assert not torch.isclose(one[1:, :50], other[1:, :50]).all(0).any()
     assert not torch.isclose(one[:2, 50:], other[:2, 50:]).all(0).any()
+
+
+def test_a_cell_is_a_class_or_binds_options_of_one() -> None:
+    (first, _), _ = RecurrentEncoder(4, cell=LSTM, num_layers=2).layers
+    assert isinstance(first, LSTM)
+    ((cell, _),) = RecurrentEncoder(4, cell=partial(GRU, fused=False)).layers
+    assert isinstance(cell, GRU) and cell.fast_path is None

@@ -105,7 +105,9 @@ def make_model(layers: LayerOptions | None = None, **kinds: Any) -> Model:
     torch.manual_seed(1)
     kinds = PLAIN | kinds
     embedding = WordEmbedding(VOCABULARY, SIZE)
-    encoder = RecurrentEncoder(lambda size: kinds["cell"](size, SIZE), SIZE, bidirectional=False)
+    encoder = RecurrentEncoder(
+        SIZE, cell=kinds["cell"], hidden_size=SIZE, bidirectional=False, dropout=0.0
+    )
     decoder = kinds["decoder"](
         DecoderParts(
             make_cell=lambda size: kinds["cell"](size, SIZE),

@@ -1,0 +1,17 @@
+"""A mark of options that are parts themselves, such as the cell of an encoder."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """In `Annotated`: the option is a class, and a configuration names it from a table.
+
+    The part is called like the class. If the configuration sets options of it, they are bound:
+    ``cell(input_size, hidden_size)`` then stands for ``GRU(input_size, hidden_size, fused=False)``.
+
+    Attributes:
+        table: attribute name of the table in `nmt.config.registry`, as in "CELLS".
+    """
+
+    table: str
