@@ -3,8 +3,8 @@
 >>> from nmt import Translator
 >>> Translator.from_run("runs/toy").translate(["Tom chases Jerry."])
 
-Importing the package loads nothing heavy: `Translator` (and torch with it), `ExportedTranslator`
-and `DecodingConfig` are loaded when they are asked for.
+Importing the package loads nothing heavy: what it exports is loaded at its first use, and torch
+with `Translator` and `build_model`.
 """
 
 import importlib
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from nmt.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from nmt.build.model import build_model as build_model
     from nmt.config.decoding import DecodingConfig as DecodingConfig
+    from nmt.config.file import load_config as load_config
     from nmt.export.exported_translator import ExportedTranslator as ExportedTranslator
     from nmt.inference.translator import Translator as Translator
 
@@ -21,6 +23,8 @@ _MODULES: Final = {
     "Translator": "nmt.inference.translator",
     "ExportedTranslator": "nmt.export.exported_translator",
     "DecodingConfig": "nmt.config.decoding",
+    "build_model": "nmt.build.model",
+    "load_config": "nmt.config.file",
 }
 
 

@@ -1,15 +1,21 @@
 """Construction of models from options: with fresh parameters, or trained."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
+from nmt.config.experiment import Config
+from nmt.config.file import load_config
+from nmt.config.layers import Layer, explain_first
 from nmt.config.model import AttentionConfig, ModelConfig
 from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, ENCODERS, SCORES
+from nmt.config.signatures import name_parts
 from nmt.core.errors import ConfigError, RunError
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
@@ -27,19 +33,57 @@ from nmt.runs.checkpoint import (
 )
 from nmt.runs.run import BEST, Run
 from nmt.system.memory import free_memory
+from nmt.system.plugins import allow
 
 _HEADER_BYTES: Final = 2**22  # limit for a safetensors header: about 100 per tensor
 _LARGEST_WEIGHT: Final = 1e12  # sums of products of two such weights fit in float32
 
 
-def build_model(config: ModelConfig, source_size: int, target_size: int) -> Model:
+def build_model(
+    config: Config | ModelConfig | Mapping[str, Any] | str | Path,
+    source_size: int | None = None,
+    target_size: int | None = None,
+    *,
+    plugins: Sequence[str | Path | type] = (),
+) -> Model:
     """Build a model with fresh parameters, drawn from torch's global generator.
 
     Args:
-        config: the options of the network.
-        source_size: V of the source; ignored for grids.
-        target_size: V of the target.
+        config: an experiment or its file; or only the options of its `model`, where a class may
+            stand for a name.
+        source_size: V of the source, ignored for grids; None: `tokenizer.vocabulary_size` of the
+            experiment.
+        target_size: V of the target; None: the same.
+        plugins: files and modules of plug-ins from outside the package (see `allow`).
+
+    Raises:
+        ConfigError: an option is not valid, or a size is missing.
     """
+    allow(plugins)
+    if isinstance(config, str | Path):
+        config = load_config(config)
+    if isinstance(config, Config):
+        size = config.tokenizer.options.get("vocabulary_size")
+        source_size, target_size = source_size or size, target_size or size
+        config = config.model
+    if isinstance(config, Mapping):
+        config = _check_options(name_parts(dict(config)))
+    if source_size is None or target_size is None:
+        raise ConfigError(
+            "build_model: no size of the vocabularies; give source_size and target_size"
+        )
+    return _assemble(config, source_size, target_size)
+
+
+def _check_options(tree: dict[str, Any]) -> ModelConfig:
+    try:
+        return ModelConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(explain_first(error, tree, [Layer("model", tree)])) from None
+
+
+def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
+    """Build the parts of a model; this order determines the fresh parameters."""
     options, size = config.embedding, config.embedding.size
     embed = partial(
         WordEmbedding, size=size, dropout=options.dropout, word_dropout=options.word_dropout

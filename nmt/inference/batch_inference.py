@@ -64,6 +64,16 @@ class BatchRunner:
     def __post_init__(self) -> None:
         _use_one_thread_after_forks()
 
+    @property
+    def summary(self) -> str:
+        """Return the size of the model, the search, the device and the precision as text."""
+        # int8 weights are buffers.
+        weights = (*self.model.parameters(), *self.model.buffers())
+        size = sum(weight.numel() for weight in weights)
+        search = f"{type(self.search).__name__} of {self.search.beam_size}"
+        precision = str(self.precision).removeprefix("torch.")
+        return f"{size:,} parameters, {search}, {self.device}, {precision}"
+
     def run_search(
         self, sources: Sequence[Tokens], constraints: Sequence[Constraints] | None = None
     ) -> NBest:

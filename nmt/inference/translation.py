@@ -1,5 +1,6 @@
 """Translations and their optional outputs."""
 
+import reprlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ class Translation:
     def text(self) -> str:
         """Return the best text."""
         return self.texts[0]
+
+    def __repr__(self) -> str:
+        return f"Translation({reprlib.repr(self.text)}, score={self.hypotheses[0].score:.2f})"
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,9 @@ class Translator(PostProcessor):
             alignment_units=alignment_units,
         )
 
+    def __repr__(self) -> str:
+        return f"Translator({self.runner.summary})"
+
     @property
     def has_attention(self) -> bool:
         """Return whether the model has attention, which alignments need."""

@@ -1,7 +1,10 @@
 """What is built reads grids, in every wiring and with every bridge, and drops what it says."""
 
+import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,12 +12,17 @@ import pytest
 import torch
 
 from nmt.build.model import allocate, build_model, build_without_memory
+from nmt.config.experiment import Config
 from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch, make_batch
+from nmt.core.errors import ConfigError
 from nmt.data.formats.grids import Grid, GridReader
+from nmt.nn.attention.attention import Attention
+from nmt.nn.attention.scores.multiplicative import DotScore
 from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
+from nmt.nn.layers import WordEmbedding
 from nmt.nn.model import Model
 
 VOCABULARY = 11
@@ -122,6 +130,51 @@ def test_has_dropout_equals_what_the_model_does(
     batch = make_grids() if "name" in encoder else make_batch([[4, 5], [6, 7, 8]], [[9], [5, 4]])
     same = torch.equal(model(batch).logits, model(batch).logits)
     assert config.has_dropout != same
+
+
+SMALL = {"embedding": {"size": 6}, "encoder": {"hidden_size": 8}, "decoder": {"hidden_size": 16}}
+
+
+def sizes_of(model: Model) -> tuple[int, int]:
+    source, target = model.source_embedding, model.target_embedding
+    assert isinstance(source, WordEmbedding)
+    return source.table.num_embeddings, target.table.num_embeddings
+
+
+def test_a_model_is_built_from_options_or_an_experiment_or_its_file(tmp_path: Path) -> None:
+    corpus = {"source": "a.de", "target": "a.en"}
+    tree = {
+        "run": "x",
+        "data": {"train": corpus, "valid": corpus},
+        "tokenizer": {"vocabulary_size": 50},
+        "model": SMALL,
+    }
+    (tmp_path / "x.yaml").write_text(json.dumps(tree))
+    config = Config.model_validate(tree)
+    for given in (tmp_path / "x.yaml", str(tmp_path / "x.yaml"), config):
+        assert sizes_of(build_model(given)) == (50, 50)
+        assert sizes_of(build_model(given, 7, target_size=9)) == (7, 9)
+    for given in (config.model, SMALL):
+        assert sizes_of(build_model(given, 7, 9)) == (7, 9)
+
+
+def test_a_class_may_stand_for_a_name() -> None:
+    model = build_model({**SMALL, "attention": {"score": DotScore}}, 7, 9)
+    assert isinstance(model.decoder.attention, Attention)
+    assert isinstance(model.decoder.attention.score, DotScore)
+
+
+@pytest.mark.parametrize("sizes", [(), (7,), (None, 9)])
+def test_sizes_that_nothing_gives_are_required(sizes: tuple[int, ...]) -> None:
+    sentence = "build_model: no size of the vocabularies; give source_size and target_size"
+    with pytest.raises(ConfigError, match=f"^{sentence}$"):
+        build_model(SMALL, *sizes)
+
+
+def test_options_that_are_not_valid_are_one_line() -> None:
+    sentence = "model: attention.score: unknown score 'dott' (did you mean 'dot'?); allowed: "
+    with pytest.raises(ConfigError, match=f"^{re.escape(sentence)}[^\n]*$"):
+        build_model({"attention": {"score": "dott"}}, 7, 9)
 
 
 def test_tied_weights_get_memory_once() -> None:

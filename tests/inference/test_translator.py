@@ -27,7 +27,7 @@ from nmt.inference import inputs
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.inputs import LineWarnings
 from nmt.inference.loading import build_reranker, build_search, load_dictionary
-from nmt.inference.translator import ExtraOutputs, Input, Translator
+from nmt.inference.translator import ExtraOutputs, Input, Translation, Translator
 from nmt.nn import int8
 from nmt.runs.checkpoint import save_checkpoint
 from nmt.runs.run import RunDirectory
@@ -133,6 +133,19 @@ def test_the_model_is_worth_testing_with(translator):
     found = translator.translate(random_lines(50))
     assert len(set(texts(found))) > 20
     assert len({len(translation.hypotheses[0].tokens) for translation in found}) > 3
+
+
+def test_repr_is_short(translator, tokenizer):
+    size = sum(weight.numel() for weight in translator.runner.model.parameters())
+    assert repr(translator) == f"Translator({size:,} parameters, BeamSearch of 3, cpu, float32)"
+    greedy = make_translator(tokenizer, search="greedy", beam_size=1)
+    half = computing(greedy, precision=torch.bfloat16)
+    assert repr(half) == f"Translator({size:,} parameters, GreedySearch of 1, cpu, bfloat16)"
+    first, second = Hypothesis((4, 5), -0.62, -0.3105), Hypothesis((4,), -0.9, -0.9)
+    translation = Translation(("Ein Hund.", "Ein"), (first, second))
+    assert repr(translation) == "Translation('Ein Hund.', score=-0.31)"
+    long = repr(Translation(("Ein Hund. " * 1_000,), (first,)))
+    assert long.startswith("Translation('Ein Hund") and len(long) < 60
 
 
 def test_whatever_a_line_holds_one_line_comes_out(translator):
