@@ -15,7 +15,6 @@ from nmt.config.file import load_config
 from nmt.config.layers import Layer, explain_first
 from nmt.config.model import AttentionConfig, ModelConfig
 from nmt.config.registry import ALIGNMENTS, BRIDGES, CELLS, DECODERS, ENCODERS, SCORES
-from nmt.config.signatures import name_parts
 from nmt.core.errors import ConfigError, RunError
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
@@ -67,7 +66,7 @@ def build_model(
         source_size, target_size = source_size or size, target_size or size
         config = config.model
     if isinstance(config, Mapping):
-        config = _check_options(name_parts(dict(config)))
+        config = _check_options(dict(config))
     if source_size is None or target_size is None:
         raise ConfigError(
             "build_model: no size of the vocabularies; give source_size and target_size"

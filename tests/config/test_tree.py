@@ -61,6 +61,7 @@ def test_paths_of_groups_and_plug_ins() -> None:
     assert option_paths("channels", of_plugins=True) == ["model.encoder.channels"]
     assert option_paths("fused", of_plugins=True) == [
         "model.encoder.cell.fused",
+        "model.decoder.style.fused",
         "model.decoder.cell.fused",
     ]
     assert option_paths("nonsense", of_plugins=True) == []
