@@ -26,7 +26,7 @@ for _ in range(50):
     loss.backward()
     optimizer.step()
 
-state = model.eval().read(*make_source([source.encode("ein Hund schläft")]))
+state = model.eval().read(*make_source([source.encode("eine Frau rennt")]))
 token = torch.tensor([BOS])
 while token != EOS:  # greedy search
     log_probabilities, state = model.step(token, state)

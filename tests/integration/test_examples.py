@@ -24,10 +24,10 @@ def test_examples_are_short(name: str, most: int) -> None:
 
 def test_a_loop_of_ones_own_trains_a_model_that_translates() -> None:
     done = subprocess.run(
-        [sys.executable, "own_loop.py"], cwd=EXAMPLES, capture_output=True, text=True, timeout=120
+        [sys.executable, "own_loop.py"], cwd=EXAMPLES, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["a", "dog", "sleeps"]
+    assert done.stdout.split() == ["a", "woman", "runs"]
 
 
 def test_a_score_of_ones_own_is_trained_and_translates(nmt: Any, in_copy: Path) -> None:
