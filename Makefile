@@ -3,10 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DOCS := .venv/.docs
 
 PAIRS ?= 10000 100000 1000000
 
-.PHONY: help install demo test test-slow benchmark check format reference clean
+.PHONY: help install demo test test-slow benchmark check format reference docs clean
 
 help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
@@ -17,6 +18,7 @@ help:
 	@echo "make check      lint, types, layers"
 	@echo "make format     format the code"
 	@echo "make reference  write configs/reference.yaml anew from the code"
+	@echo "make docs       build the site of docs/ in site/, with the API; nothing is fetched by its pages"
 	@echo "make clean      delete what the tools left behind (no runs, no data, not .venv)"
 
 # Made anew only when what is to be installed changes.
@@ -64,6 +66,14 @@ format: $(INSTALLED)
 reference: $(INSTALLED)
 	$(BIN)/python scripts/make_reference.py configs/reference.yaml
 
+$(DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	@touch $@
+
+docs: $(DOCS)
+	$(BIN)/mkdocs build --strict
+	$(BIN)/python -m pytest -q tests/integration/test_site.py
+
 clean:
-	rm -rf build dist nmt.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf build dist site nmt.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find nmt scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
