@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,9 +41,8 @@ def with_plugin(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         (folder / "mark").unlink()
         config = (folder / "runs/mine/config.yaml").read_text()
         (folder / "mine.yaml").write_text(config)
-        extending = "extends: mine.yaml\nrun: runs/other\n"
-        (folder / "extending.yaml").write_text(extending)
-        (folder / "inherited.yaml").write_text(f"extends: runs/mine/config.yaml\n{extending[20:]}")
+        for name, base in (("extending", "mine.yaml"), ("inherited", "runs/mine/config.yaml")):
+            (folder / f"{name}.yaml").write_text(f"extends: {base}\nrun: runs/other\n")
         shutil.copytree("runs/mine", "runs/version_1")
         old = config.replace("version: 2", "version: 1")
         (folder / "runs/version_1/config.yaml").write_text(old)
@@ -96,7 +96,7 @@ def here(with_plugin: Path) -> Iterator[Path]:
 def test_nothing_is_imported_without_plugin(
     words: tuple[str, ...], nmt: Command, here: Path
 ) -> None:
-    outcome = nmt(*words, stdin=b"one two .\n")
+    outcome = replace(nmt(*words, stdin=b"one two .\n"), out="")  # `check` describes the corpora
     outcome.assert_refused(ADVICE, "code from outside the package")
     if "start_from=runs/mine" in words:
         outcome.assert_refused("nmt: error: start_from: ")
@@ -106,9 +106,16 @@ def test_nothing_is_imported_without_plugin(
 
 
 def test_the_message_names_the_place_and_what_to_do(nmt: Command, here: Path) -> None:
-    nmt("check", "extending.yaml").assert_refused(
-        f"mine.yaml: model.attention.score: '{SCORE}' is code from outside the package, which must "
-        "be allowed; add --plugin mine.py (in Python: plugins=['mine.py'])"
+    sentence = (
+        "is code from outside the package, which must be allowed; add --plugin mine.py (in "
+        "Python: plugins=['mine.py'])"
+    )
+    nmt("check", "extending.yaml", "tokenizer.name=words").assert_refused(
+        f"nmt: error: mine.yaml: model.attention.score: '{SCORE}' {sentence}"
+    )
+    override = f"model.attention.score={SCORE}"
+    nmt("check", "tiny.yaml", override).assert_refused(
+        f"nmt: error: override '{override}': model.attention.score: '{SCORE}' {sentence}"
     )
 
 
@@ -116,7 +123,7 @@ def test_a_tokenizer_of_a_folder_is_not_imported(nmt: Command, here: Path) -> No
     folder = "runs/mine/tokenizer/source"
     saved = json.loads((here / folder / "tokenizer.json").read_text())
     assert saved["plugin"] == "mine.py:PairTokenizer"
-    outcome = nmt("check", "tiny.yaml", f"tokenizer.source_path={folder}")
+    outcome = nmt("train", "tiny.yaml", f"tokenizer.source_path={folder}", "run=runs/new")
     outcome.assert_refused(f"{folder}: 'mine.py:PairTokenizer' is code from outside")
 
 
@@ -214,7 +221,7 @@ def test_an_option_without_a_usable_type_is_one_line(
 
 
 @pytest.mark.usefixtures("score")
-@pytest.mark.parametrize("given", ["scores.py", "score.txt", "a/b", "1st"])
+@pytest.mark.parametrize("given", ["scores.py", "a/score.txt", "a/b", "1st"])
 def test_a_plugin_that_does_not_exist_is_one_line(nmt: Command, given: str) -> None:
     nmt(*check("score.py:Distance", given)).assert_refused(
         f"plug-in {given}: no such file or module; give FILE.py (from the working folder "
