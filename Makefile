@@ -31,7 +31,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
-	$(BIN)/python scripts/demo.py
+	$(BIN)/python -m nmt demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2

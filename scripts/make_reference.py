@@ -81,7 +81,8 @@ def _options(model: type[BaseModel], values: dict[str, Any], width: int) -> Iter
     """Yield the lines of each option of a group."""
     for key, field in model.model_fields.items():
         name = field.alias or key
-        yield "\n".join(_option(name, values[name], field, width))
+        if name in values:  # the name of a corpus format may be left out
+            yield "\n".join(_option(name, values[name], field, width))
 
 
 def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str]:

@@ -206,7 +206,7 @@ def peak(process: str) -> float:
 
 def files_in(folder: Path) -> TextCorpus:
     """Return the files of the generated corpus."""
-    return TextCorpus(folder / "train.source", folder / "train.target")
+    return TextCorpus(source=folder / "train.source", target=folder / "train.target")
 
 
 def generate(files: TextCorpus, num_pairs: int) -> None:

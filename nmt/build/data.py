@@ -9,14 +9,13 @@ import torch
 
 from nmt.config.data import CorpusConfig
 from nmt.config.experiment import Config
+from nmt.config.registry import CORPORA, PlugIn
 from nmt.data.batching import UNSHARDED, BatchSampler, Shard
 from nmt.data.cache import encode_corpus
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import Filters
 from nmt.data.formats.corpus import Corpus
-from nmt.data.formats.grids import GridCorpus
 from nmt.data.formats.lines import MAX_LINE_BYTES
-from nmt.data.formats.text_pairs import TextCorpus
 from nmt.data.loader import DataLoader
 from nmt.runs.run import RunDirectory
 from nmt.system.process import num_cores
@@ -30,10 +29,9 @@ logger = logging.getLogger(__name__)
 def build_corpus(corpus: CorpusConfig, max_line_bytes: int = MAX_LINE_BYTES) -> Corpus[Any]:
     """Return the corpus that the options describe, with a limit on the length of lines."""
     files = {option: Path(name) for option, name in corpus.files().items()}
-    kind = GridCorpus if "grids" in files else TextCorpus
-    (source,) = files.keys() & {"source", "grids", "tsv"}
-    target, alignments = files.get("target"), files.get("alignments")
-    return kind(files[source], target, alignments, max_line_bytes, corpus.alignment_units)
+    given = files.pop("alignments", None), corpus.alignment_units, max_line_bytes
+    built: Corpus[Any] = CORPORA.create(PlugIn(name=corpus.name, **corpus.options | files), *given)
+    return built
 
 
 def build_loader(

@@ -98,11 +98,12 @@ def _describe_corpus(corpus: "CorpusConfig") -> str:
     from nmt.build.data import build_corpus
 
     num_pairs = num_source = num_target = 0
-    for source, target in build_corpus(corpus).read_pairs():
+    files = build_corpus(corpus)
+    for source, target in files.read_pairs():
         num_pairs += 1
         num_source += _num_words(source)
         num_target += _num_words(target)
-    unit = "words" if corpus.grids is None else "cells"
+    unit = "words" if files.reads == "text" else "cells"
     return f"{num_pairs:,} pairs, {num_source:,} source {unit}, {num_target:,} target words"
 
 

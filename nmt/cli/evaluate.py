@@ -127,7 +127,7 @@ def _record(
         "checkpoint": arguments.checkpoint,
         "ensemble": arguments.ensemble,
         "average": arguments.average,
-        "test_set": corpus.model_dump(exclude_none=True, exclude={"weight"}),
+        "test_set": corpus.model_dump(mode="json", exclude_none=True, exclude={"weight"}),
         "references": arguments.reference,
         "num_sentences": num_sentences,
         "decoding": config.decoding.model_dump(mode="json"),

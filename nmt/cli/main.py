@@ -50,6 +50,7 @@ _RUN_BY_SEVERAL: Final = ("train", "translate")
 
 # Name of a command, and of its module in `nmt.cli` -> its line in `nmt --help`.
 COMMANDS: Final = {
+    "demo": "make a toy corpus, train on it in two minutes, and show the attention",
     "train": "train a model as one YAML file says, from raw text to a scored run",
     "translate": "translate files, or what comes in on stdin, line for line",
     "evaluate": "score a run on a test set: BLEU, chrF, TER, with signatures",
@@ -63,6 +64,7 @@ COMMANDS: Final = {
 }
 
 _EPILOG: Final = """examples:
+  nmt demo
   nmt train configs/toy.yaml
   echo 'Tom chases Jerry.' | nmt translate runs/toy
 

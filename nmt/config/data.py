@@ -1,34 +1,29 @@
 """Options of the corpora."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
 from nmt.config.messages import refuse
-from nmt.config.registry import Options
+from nmt.config.registry import CORPORA, Options, PlugIn
 from nmt.config.values import NumProcesses, PathText, Positive, PositiveStrength
 from nmt.word_alignment.units import AlignmentUnits
+
+_NOT_GIVEN: Final = (("source", None), ("target", None), ("tsv", None), ("grids", None))
+"""Options that a dumped configuration always contains."""
+_DEFAULT_FORMAT: Final = "text"
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-_FILES = ("source", "grids", "target", "tsv", "alignments")
+class CorpusConfig(PlugIn):
+    """A corpus; `name` is its format, and the remaining keys are the options of the format."""
 
-
-class CorpusConfig(Options):
-    """Two files of text, one TSV file (plain, .gz, .bz2 or .xz), or grids and text."""
-
-    source: PathText | None = None
-    """File of source sentences, one per line."""
-    target: PathText | None = None
-    """File of target sentences, line for line."""
-    tsv: PathText | None = None
-    """TSV file with source and target columns, instead of two files."""
-    grids: PathText | None = None
-    """An .npz file with one grid per target line, instead of source."""
+    name: str = _DEFAULT_FORMAT
+    """Name of the format; may be left out if an option has the same name, and for text."""
     alignments: PathText | None = None
     """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
     alignment_units: AlignmentUnits = "words"
@@ -37,18 +32,39 @@ class CorpusConfig(Options):
     weight: PositiveStrength = 1.0
     """Times the corpus is seen per epoch; with 0.5, each epoch sees a random half of it."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, given: Any) -> Any:
+        given = super()._expand(given)  # type: ignore[operator]
+        if not isinstance(given, dict):
+            return given
+        found = {key: given[key] for key in given if (key, given[key]) not in _NOT_GIVEN}
+        formats = [key for key in ("source", *CORPORA.names) if key in found]
+        if len(formats) > 1 and "name" not in found:
+            refuse("", f"{' and '.join(formats)} are of different formats; set all but one to null")
+        return {"name": _infer_format(found), **found}
+
+    @model_serializer
+    def _dump(self) -> dict[str, Any]:
+        options = {**dict(_NOT_GIVEN), **dict(self)}
+        if self.name == _infer_format(self.options):
+            del options["name"]
+        return options
+
     def files(self) -> dict[str, str]:
         """Return the files of the corpus by option name."""
-        return {option: name for option in _FILES if (name := getattr(self, option)) is not None}
+        names = [*CORPORA.find(self.name).file_options(), "alignments"]
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def _check(self) -> None:
-        given = [option for option in self.files() if option != "alignments"]
-        if given not in (["source", "target"], ["grids", "target"], ["tsv"]):
-            sentence = "needs source and target, grids and target, or only tsv; given: "
-            refuse("", sentence + (", ".join(given) or "none"))
         if self.alignments is None and self.alignment_units != "words":
             sentence = "is only supported with alignments; set these too, or leave it out"
             refuse("alignment_units", sentence)
+
+
+def _infer_format(options: dict[str, Any]) -> str:
+    """Return the format with the name of an option, as in `tsv: FILE`, or the default."""
+    return next((name for name in CORPORA.names if name in options), _DEFAULT_FORMAT)
 
 
 class FilterConfig(Options):
@@ -65,11 +81,13 @@ class FilterConfig(Options):
 class DataConfig(Options):
     """The corpora."""
 
-    train: Annotated[list[CorpusConfig], BeforeValidator(_as_list), Field(min_length=1)]
+    train: Annotated[
+        list[Annotated[CorpusConfig, CORPORA]], BeforeValidator(_as_list), Field(min_length=1)
+    ]
     """One corpus or a list of them."""
-    valid: CorpusConfig | None = None
+    valid: Annotated[CorpusConfig, CORPORA] | None = None
     """Validation set, for the loss, the metrics and early stopping."""
-    test: CorpusConfig | None = None
+    test: Annotated[CorpusConfig, CORPORA] | None = None
     """Test set, scored once when training ends."""
     filters: FilterConfig = Field(default_factory=FilterConfig)
     """Training pairs to leave out."""

@@ -13,7 +13,15 @@ from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
-from nmt.config.registry import ALIGNMENTS, ENCODERS, SCORES, TOKENIZERS, Options, PlugIn
+from nmt.config.registry import (
+    ALIGNMENTS,
+    CORPORA,
+    ENCODERS,
+    SCORES,
+    TOKENIZERS,
+    Options,
+    PlugIn,
+)
 from nmt.config.training import ReinforceConfig, TrainingConfig
 from nmt.config.values import PathText
 
@@ -169,7 +177,7 @@ class Config(Options):
     def _check_sources(self) -> None:
         """Refuse corpora of a kind that the encoder does not read."""
         for key, corpus in self.data.corpora():
-            if (corpus.grids is not None) != self.reads_grids:
+            if (CORPORA.find(corpus.name).reads == "grids") != self.reads_grids:
                 wanted = "grids" if self.reads_grids else "text, not grids"
                 sentence = f"model.encoder is {self.model.encoder.name!r}, which reads {wanted}"
                 refuse(key, sentence)

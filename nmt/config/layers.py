@@ -125,7 +125,7 @@ def explain_first(error: ValidationError, tree: Tree, layers: Sequence[Layer]) -
         # The same path means that another plug-in has the option.
         elsewhere = [other for other in paths if other != format_path(path)][:_MOST_PATHS]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return f"{_locate(path, layers)}{explain(details[0], elsewhere)}{more}"
+    return f"{_locate(path, tree, layers)}{explain(details[0], elsewhere)}{more}"
 
 
 def find_origin(path: KeyPath, layers: Sequence[Layer]) -> Layer | None:
@@ -142,13 +142,14 @@ def _written_path(path: KeyPath, tree: Tree) -> KeyPath:
     return written
 
 
-def _locate(path: KeyPath, layers: Sequence[Layer]) -> str:
+def _locate(path: KeyPath, tree: Tree, layers: Sequence[Layer]) -> str:
     """Return the prefix of a message: the last layer that sets the value, and its key.
 
-    A missing value is reported for the configuration file.
+    A missing value is reported for the configuration file, or for the layer that dropped it.
     """
     if (origin := find_origin(path, layers)) is not None:
-        return origin.locate(path)
+        is_dropped = at(tree, path) is None
+        return ((is_dropped and find_origin(path[:-1], layers)) or origin).locate(path)
     files = [layer for layer in layers if not layer.path]
     group = [layer.origin for layer in files[:-1] if at(layer.tree, path[:-1]) is not None]
     extended = f" (with what it extends: {', '.join(group)})" if path[:-1] and group else ""

@@ -12,8 +12,7 @@ code that builds the plug-in passes the arguments before the ``*``.
 An option may be a part of another table, such as the cell of an encoder (`nmt/core/parts.py`): a
 plug-in inside the plug-in.
 
-Two families have no table: loss terms (`nmt/training/objective/objective.py`) and corpus formats
-(`nmt/data/formats`).
+One family has no table: loss terms (`nmt/training/objective/objective.py`).
 """
 
 import ast
@@ -34,6 +33,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from nmt.config.messages import refuse, refuse_unknown_keys, unknown
 from nmt.config.signatures import name_part, read_options
+from nmt.config.values import PathText
 from nmt.core.errors import ConfigError
 from nmt.core.parts import PartOf
 from nmt.system import plugins
@@ -143,12 +143,14 @@ class Table:
         module: the module of the table.
         attribute: the name of the table in the module.
         sorts_options: keep options in the order of the constructor, not as given.
+        is_light: whether its classes load in no time, so that a first validation checks options.
     """
 
     kind: str
     module: str
     attribute: str
     sorts_options: bool = False
+    is_light: bool = False
 
     @functools.cached_property
     def classes(self) -> dict[str, Any]:
@@ -223,7 +225,7 @@ class Table:
                 plugins.require_allowed(name)
         elif name not in self.names:
             refuse("", unknown(self.kind, name, self.names))
-        if not _IMPORTS_PLUGINS.get():
+        if not _IMPORTS_PLUGINS.get() and (":" in name or not self.is_light):
             return plugin
         schema = self.options(name)
         if extra := [key for key in given if key not in schema.model_fields]:
@@ -264,7 +266,7 @@ def _as_field(annotation: Any, default: Any) -> tuple[Any, Any]:
     """Return the type and the default of an option; a part becomes a plug-in inside."""
     parts = [part for part in get_args(annotation) if isinstance(part, PartOf)]
     if not parts:
-        return annotation, default
+        return PathText if annotation is Path else annotation, default
     table: Table = globals()[parts[0].table]
     if default is not ...:
         default = PlugIn(name=table.name_of(default, plugins.reference_of(default)))
@@ -283,4 +285,5 @@ SCHEDULES = Table("schedule", "nmt.training.optim.table", "SCHEDULES")
 SEARCHES = Table("search", "nmt.search.table", "SEARCHES")
 LENGTH_PENALTIES = Table("length penalty", "nmt.search.table", "LENGTH_PENALTIES")
 COVERAGE_PENALTIES = Table("coverage penalty", "nmt.search.table", "COVERAGE_PENALTIES")
+CORPORA = Table("corpus format", "nmt.data.formats.table", "CORPORA", is_light=True)
 METRICS = Table("metric", "nmt.evaluation.table", "METRICS")

@@ -127,13 +127,17 @@ class _Content(Generic[Item]):
         }
         # Defaults are left out, so that the keys of existing entries stay valid.
         if self.before:
-            settings["before"] = [take_digests(corpus) for corpus in self.before]
+            settings["before"] = [
+                [*take_digests(corpus), *filter(None, [corpus.settings])] for corpus in self.before
+            ]
         if self.files.alignments is not None and self.files.alignment_units != "words":
             settings["alignment_units"] = self.files.alignment_units
-        modules = {type(part).__module__ for part in (*readers, self.files)}
+        modules = {type(part).__module__ for part in (*readers, self.files, *self.before)}
         plugins = [source for source in sources() if source.module.__name__ in modules]
         if plugins:
             settings["plugins"] = sorted(source.sha256 for source in plugins)
+        if plugins or self.files.settings:
+            settings["corpus"] = [type(self.files).__name__, self.files.settings]
         return settings
 
     def is_in(self, entry: Path) -> bool:

@@ -24,6 +24,7 @@ from nmt.nn.model import Model
 from nmt.runs.run import BEST, Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
+from nmt.system.plugins import lines_of, sources
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
@@ -104,8 +105,10 @@ def export_run(
         graph = make_graph(model, beam, len(source), candidates)
     except Exception as error:  # the exporter may raise anything
         first_line = str(error).strip().partition("\n")[0]
+        places = ", ".join(lines_of(error) or [source.name for source in sources()])
+        advice = f"; make the plug-in traceable for torch.export: {places}" if places else ""
         raise RunError(
-            f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}"
+            f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}{advice}"
         ) from error
     with atomic_write(path) as partial:
         _write(graph, description, partial)

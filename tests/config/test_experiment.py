@@ -1,9 +1,11 @@
+import os
 from typing import Any
 
 import pytest
 import torch
 from pydantic import ValidationError
 
+from nmt.config.data import CorpusConfig
 from nmt.config.experiment import CONFIG_VERSION, Config
 from nmt.config.messages import explain
 from nmt.config.registry import Options, PlugIn
@@ -52,17 +54,55 @@ def test_options_without_a_name_belong_to_the_default_plug_in() -> None:
 
 def test_corpora() -> None:
     assert make(data={"train": [FILES, {"tsv": "b.tsv"}], "valid": FILES}).data.train[1].tsv
-    sentence = "needs source and target, grids and target, or only tsv; given: "
-    for corpus, given in [
-        ({"source": "a"}, "source"),
-        ({"target": "a"}, "target"),
-        ({"source": "a", "target": "b", "tsv": "c"}, "source, target, tsv"),
-        ({"source": "a", "grids": "b", "target": "c"}, "source, grids, target"),
-        ({"grids": "a"}, "grids"),
-        ({"weight": 2}, "none"),
+    allowed = "allowed: alignments, alignment_units, weight"
+    for corpus, message in [
+        ({"source": "a"}, "target: is missing"),
+        ({"target": "a"}, "source: is missing"),
+        ({"grids": "a"}, "target: is missing"),
+        ({"weight": 2}, "source: is missing"),
+        (
+            {"tsv": "a", "target": "b"},
+            f"target: unknown option 'target' of corpus format 'tsv'; {allowed}, tsv",
+        ),
+        (
+            {"source": "a", "target": "b", "wieght": "2"},
+            "wieght: unknown option 'wieght' of corpus format 'text' (did you mean 'weight'?); "
+            f"{allowed}, source, target",
+        ),
     ]:
-        assert problem(data={"train": corpus}) == f"data.train.0: {sentence}{given}"
+        assert problem(data={"train": corpus}) == f"data.train.0.{message}"
+    several = "are of different formats; set all but one to null"
+    for corpus, formats in [
+        ({"source": "a", "target": "b", "tsv": "c"}, "source and tsv"),
+        ({"source": "a", "grids": "b", "target": "c"}, "source and grids"),
+        ({"tsv": "a", "jsonl": "b"}, "tsv and jsonl"),
+    ]:
+        assert problem(data={"train": corpus}) == f"data.train.0: {formats} {several}"
     assert problem(data={"train": []}) == "data.train: must not be empty"
+
+
+def test_json_lines() -> None:
+    (corpus,) = make(data={"train": {"jsonl": "~/a.jsonl"}, "valid": FILES}).data.train
+    home = os.path.expanduser("~/a.jsonl")
+    assert (corpus.name, corpus.files()) == ("jsonl", {"jsonl": home})
+    assert corpus.options == {"jsonl": home, "source_key": "source", "target_key": "target"}
+    assert problem(data={"train": {"jsonl": "a", "source_kee": "b"}}) == (
+        "data.train.0.source_kee: unknown option 'source_kee' of corpus format 'jsonl' (did you "
+        "mean 'source_key'?); allowed: alignments, alignment_units, weight, jsonl, source_key, "
+        "target_key"
+    )
+    assert problem(data={"train": {"jsonl": "$A"}}) == (
+        "data.train.0.jsonl: '$A': $A is not expanded; write the path itself, or ~ for home"
+    )
+
+
+def test_a_format_may_be_named() -> None:
+    data = make(data={"train": {"name": "tsv", "tsv": "a"}, "valid": FILES}).data
+    assert data.train == [CorpusConfig(tsv="a")]
+    assert problem(data={"train": {"name": "jsnol", "jsonl": "a"}}) == (
+        "data.train.0: unknown corpus format 'jsnol' (did you mean 'jsonl'?); allowed: text, tsv, "
+        "grids, jsonl"
+    )
 
 
 def test_paths_are_texts_that_a_file_can_have() -> None:

@@ -193,10 +193,7 @@ class TestExtends:
     def test_replaced_corpus_keeps_nothing(self, write: Write) -> None:
         write("", "base.yaml")
         text = "extends: base.yaml\ndata: {valid: {source: c.de}}\n"
-        assert refused(write(text, base="")) == (
-            "x.yaml: data.valid: needs source and target, grids and target, or only tsv; given: "
-            "source"
-        )
+        assert refused(write(text, base="")) == ("x.yaml: data.valid.target: is missing")
 
     def test_chains_are_relative_to_each_file(self, tmp_path: Path, write: Write) -> None:
         (tmp_path / "deep").mkdir()
@@ -404,9 +401,8 @@ def test_mistakes_are_one_line(write: Write, text: str, message: str) -> None:
 def test_place_in_a_corpus_is_as_written(write: Write) -> None:
     one = "run: x\ndata:\n  train: {source: a}\n"
     many = "run: x\ndata:\n  train: [{tsv: a}, {source: a}]\n"
-    sentence = "needs source and target, grids and target, or only tsv; given: source"
-    assert refused(write("", base=one)) == f"x.yaml: data.train: {sentence}"
-    assert refused(write("", base=many)) == f"x.yaml: data.train[1]: {sentence}"
+    assert refused(write("", base=one)) == "x.yaml: data.train.target: is missing"
+    assert refused(write("", base=many)) == "x.yaml: data.train[1].target: is missing"
     guided = "training: {guided_attention: {}}\n"
     assert refused(write(guided)) == (
         "x.yaml: data.train.alignments: is missing, and training.guided_attention needs it"

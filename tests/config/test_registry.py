@@ -1,5 +1,6 @@
 import inspect
 import itertools
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -180,7 +181,7 @@ def test_errors_of_a_plug_in_inside_name_the_whole_path() -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
 def test_a_table_is_in_table_py_and_the_base_in_the_file_named_after_it(table: Table) -> None:
     package, _, module = table.module.rpartition(".")
-    family = table.kind.removesuffix(" style").replace(" ", "_")
+    family = re.sub(" (style|format)$", "", table.kind).replace(" ", "_")
     assert module == (family if table.kind == "bridge" else "table")  # bridges fit one file
     for plugin in table.classes.values():
         bases = {base.__module__ for base in plugin.__mro__}
@@ -190,7 +191,7 @@ def test_a_table_is_in_table_py_and_the_base_in_the_file_named_after_it(table: T
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
 def test_the_base_of_a_table_is_extended_by_its_plug_ins(table: Table) -> None:
     package, _, _ = table.module.rpartition(".")
-    family = table.kind.removesuffix(" style").replace(" ", "_")
+    family = re.sub(" (style|format)$", "", table.kind).replace(" ", "_")
     assert table.base.__module__ == f"{package}.{family}"
     assert all(issubclass(plugin, table.base) for plugin in table.classes.values())
 
@@ -292,6 +293,6 @@ def test_options_of_every_plug_in_are_valid(table: Table) -> None:
                 assert inside.classes[field.default.name] is live[key]
             else:
                 assert field.default == live[key]
-        required = {key: 1 for key in live if schema.model_fields[key].is_required()}
+        required = {key: "1" for key in live if schema.model_fields[key].is_required()}
         schema.model_validate(required)  # the defaults are valid
         assert inspect.getdoc(plugin)

@@ -21,7 +21,7 @@ from nmt.core.errors import DataError
 from nmt.data.cache import encode_corpus
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import FilterReport, Filters
-from nmt.data.formats.text_pairs import TextCorpus
+from nmt.data.formats.text_pairs import TextCorpus, TsvCorpus
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def files(tmp_path: Path) -> TextCorpus:
     source, target = tmp_path / "train.de", tmp_path / "train.en"
     source.write_text("5 6\n7\n\n")
     target.write_text("8\n9 10\n11\n")
-    return TextCorpus(source, target)
+    return TextCorpus(source=source, target=target)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_tsv_file_and_gzip_are_corpora_too(tokenizer, folder: Path, tmp_path: 
 
     path = tmp_path / "train.tsv.gz"
     path.write_bytes(gzip.compress(b"5 6\t7\n"))
-    corpus = encode(TextCorpus(path), tokenizer, folder)
+    corpus = encode(TsvCorpus(tsv=path), tokenizer, folder)
     assert corpus.source(0).tolist() == [5, 6]
     assert corpus.target(0).tolist() == [7]
 
@@ -76,7 +76,7 @@ def test_the_same_text_under_another_name_is_the_same_corpus(
     files, tokenizer, folder: Path, tmp_path: Path
 ) -> None:
     encode(files, tokenizer, folder)
-    moved = TextCorpus(tmp_path / "a.de", tmp_path / "a.en")
+    moved = TextCorpus(source=tmp_path / "a.de", target=tmp_path / "a.en")
     for old, new in zip(files.paths, moved.paths, strict=True):
         old.rename(new)
     encode(moved, tokenizer, folder)
@@ -93,7 +93,7 @@ def test_other_content_of_the_same_size_is_another_corpus(files, tokenizer, fold
 
 def test_sides_that_are_swapped_are_another_corpus(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
-    swapped = TextCorpus(files.paths[1], files.paths[0])
+    swapped = TextCorpus(source=files.target, target=files.source)
     assert encode(swapped, tokenizer, folder).source(0).tolist() == [8]
 
 
@@ -152,13 +152,13 @@ def test_other_settings_and_other_files_are_no_change(
     encode(files, make_tokenizer(), folder)
     encode(files, make_tokenizer(2000), folder)
     encode(files, make_tokenizer(), folder, Filters(max_length=2))
-    other = TextCorpus(tmp_path / "other.tsv")
-    other.source.write_text("5\t6\n")
+    other = TsvCorpus(tsv=tmp_path / "other.tsv")
+    other.tsv.write_text("5\t6\n")
     encode(other, make_tokenizer(), folder)
     assert not caplog.records
-    other.source.write_text("7\t8\n")
+    other.tsv.write_text("7\t8\n")
     monkeypatch.chdir(tmp_path)
-    encode(TextCorpus(Path("other.tsv")), make_tokenizer(), folder)
+    encode(TsvCorpus(tsv=Path("other.tsv")), make_tokenizer(), folder)
     assert warnings_of(caplog).startswith("other.tsv: changed since")
 
 
@@ -323,8 +323,8 @@ def test_a_process_waits_for_another_that_holds_the_lock(files, tokenizer, folde
 def test_duplicates_of_pairs_of_other_corpora_are_left_out(
     files: TextCorpus, folder: Path, tokenizer, tmp_path: Path
 ) -> None:
-    other = TextCorpus(tmp_path / "other.de", tmp_path / "other.en")
-    other.source.write_text("7\n5 6\n7\n")
+    other = TextCorpus(source=tmp_path / "other.de", target=tmp_path / "other.en")
+    other.tsv.write_text("7\n5 6\n7\n")
     other.target.write_text("9 10\n9\n9 10\n")
     filters = Filters(deduplicate=True)
 

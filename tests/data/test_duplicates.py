@@ -13,7 +13,7 @@ from nmt.data.formats.text_pairs import TextCorpus
 def corpus(folder: Path, name: str, pairs: list[tuple[str, str]]) -> TextCorpus:
     for side, lines in enumerate(zip(*pairs, strict=True)):
         (folder / f"{name}.{side}").write_text("".join(f"{line}\n" for line in lines))
-    return TextCorpus(folder / f"{name}.0", folder / f"{name}.1")
+    return TextCorpus(source=folder / f"{name}.0", target=folder / f"{name}.1")
 
 
 def test_counts_repeats_within_a_corpus_across_corpora_and_in_other_sets(tmp_path: Path) -> None:
@@ -29,7 +29,9 @@ def test_grids_are_compared_by_their_values_and_texts(tmp_path: Path) -> None:
     for name, used in (("a", grids), ("b", grids[:1])):
         np.savez(tmp_path / f"{name}.npz", *used)
         (tmp_path / f"{name}.txt").write_text("one\n" * len(used))
-    both = [GridCorpus(tmp_path / f"{name}.npz", tmp_path / f"{name}.txt") for name in "ab"]
+    both = [
+        GridCorpus(grids=tmp_path / f"{name}.npz", target=tmp_path / f"{name}.txt") for name in "ab"
+    ]
     assert count_duplicates(both[:1], both[1:]) == Duplicates(2, 0, [(1, 1)])
     (tmp_path / "b.txt").write_text("two\n")
     assert count_duplicates(both[:1], both[1:]) == Duplicates(2, 0, [(1, 0)])

@@ -12,7 +12,7 @@ from nmt.core.errors import DataError, RunError
 from nmt.data.cache import encode_corpus
 from nmt.data.encode_blocks import BlockEncoder
 from nmt.data.filters import Filters
-from nmt.data.formats.text_pairs import TextCorpus
+from nmt.data.formats.text_pairs import TextCorpus, TsvCorpus
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
@@ -31,7 +31,7 @@ def files(tmp_path: Path) -> TextCorpus:
     source, target = tmp_path / "train.de", tmp_path / "train.en"
     source.write_text("".join(f"one two {n * n % 170} three\n" for n in range(500)))
     target.write_text("".join(f"drei {n % 85} eins\n" for n in range(500)))
-    return TextCorpus(source, target)
+    return TextCorpus(source=source, target=target)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -69,7 +69,7 @@ def test_few_pairs_are_encoded_without_processes(
     path = tmp_path / "train.tsv"
     path.write_text("5\t6\n" * 50)
     corpus = encode_corpus(
-        TextCorpus(path),
+        TsvCorpus(tsv=path),
         tokenizer,
         tokenizer,
         filters=Filters(),

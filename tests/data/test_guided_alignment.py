@@ -28,7 +28,7 @@ def letters() -> Tokenizer:
 def write(folder: Path, source: str, target: str, links: str) -> TextCorpus:
     for name, text in (("a", source), ("b", target), ("links", links)):
         (folder / name).write_text(text)
-    return TextCorpus(folder / "a", folder / "b", folder / "links")
+    return TextCorpus(folder / "links", source=folder / "a", target=folder / "b")
 
 
 def encode(files: TextCorpus, tokenizer: Tokenizer, folder: Path) -> EncodedCorpus:

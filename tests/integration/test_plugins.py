@@ -40,6 +40,10 @@ PARTS = {
         "training.early_stopping=null",
     ],
     "schedule": ["training.schedule={name: schedule.py:Halving, every: 1}"],
+    "corpus": [
+        "data.train={name: corpus.py:Csv, file: train.csv, source_column: en, target_column: de}",
+        "data.valid={name: corpus.py:Csv, file: valid.csv, source_column: en, target_column: de}",
+    ],
 }
 
 
@@ -48,6 +52,10 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working directory has a corpus and tiny.yaml; measurements of speed take no time."""
     monkeypatch.setattr("nmt.cli.check._LONGEST_MEASUREMENT", 0.0)
     write_corpus(tmp_path)
+    for split in ("train", "valid"):
+        sides = [(tmp_path / f"{split}.{side}").read_text().splitlines() for side in ("en", "de")]
+        rows = [("en", "de"), *zip(*sides, strict=True)]
+        (tmp_path / f"{split}.csv").write_text("".join(f"{en},{de}\n" for en, de in rows))
     with contextlib.chdir(tmp_path):
         yield tmp_path
 
@@ -99,10 +107,11 @@ def test_workers_import_the_files_of_the_command(
     nmt: Command, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.data.encode_blocks._FEW_BLOCKS", 1)
-    for part in ("tokenizer", "score"):
+    parts = ("tokenizer", "score", "corpus")
+    for part in parts:
         shutil.copy(OUTSIDE / f"{part}.py", corpus)
-    options = [*PARTS["tokenizer"], *PARTS["score"]]
-    allowed = ["--plugin", "tokenizer.py", "--plugin", "score.py"]
+    options = [option for part in parts for option in PARTS[part]]
+    allowed = [word for part in parts for word in ("--plugin", f"{part}.py")]
     processes = "data.encoding_processes=2"
     outcome = nmt("train", "tiny.yaml", *options, *allowed, processes, "training.max_updates=2")
     assert outcome.code == 0, outcome.err
@@ -146,6 +155,33 @@ def test_a_run_opens_from_another_folder(nmt: Command, corpus: Path) -> None:
         run = corpus / "runs/tiny"
         outcome = nmt("translate", run, "--plugin", "score.py", stdin=b"one .\n")
     assert outcome.code == 0, outcome.err
+
+
+def test_export_translates_with_a_score_from_outside(nmt: Command, corpus: Path) -> None:
+    shutil.copy(OUTSIDE / "score.py", corpus)
+    given = [*PARTS["score"], "training.max_updates=2", "--plugin", "score.py"]
+    assert nmt("train", "tiny.yaml", *given).code == 0
+    outcome = nmt("export", "runs/tiny", "-o", "tiny.onnx", "--plugin", "score.py")
+    assert outcome.code == 0, outcome.err
+    lines = (corpus / "test.en").read_bytes()
+    exported = nmt("translate", "tiny.onnx", stdin=lines)
+    assert exported.out == nmt("translate", "runs/tiny", "--plugin", "score.py", stdin=lines).out
+
+
+def test_export_names_the_line_that_it_cannot_trace(nmt: Command, corpus: Path) -> None:
+    text = (OUTSIDE / "score.py").read_text()
+    branch = "        if float(query.sum()) > 0.0:\n            query = -query\n"
+    method = text.index("    def forward(")
+    body = text.index('"""\n', text.index('"""', method) + 3) + 4
+    (corpus / "score.py").write_text(text[:body] + branch + text[body:])
+    number = text[:body].count("\n") + 1
+    given = [*PARTS["score"], "training.max_updates=2", "--plugin", "score.py"]
+    assert nmt("train", "tiny.yaml", *given).code == 0
+    outcome = nmt("export", "runs/tiny", "-o", "tiny.onnx", "--plugin", "score.py")
+    outcome.assert_refused(
+        "runs/tiny: PyTorch",
+        f"make the plug-in traceable for torch.export: score.py, line {number}",
+    )
 
 
 def test_a_class_may_stand_for_a_name_in_python(corpus: Path) -> None:

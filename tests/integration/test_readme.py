@@ -112,36 +112,6 @@ def test_every_command_gives_what_the_readme_says(nmt: Any, in_place_of_the_demo
     assert ran == GIVES.keys()
 
 
-def test_every_step_of_the_demo_works(
-    nmt: Any,
-    in_place_of_the_demo: Path,
-    load_script: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """In this process, with the small corpus: each step ends well, and shows what it promises."""
-    demo = load_script("demo")
-    outcomes = []
-
-    def run(command: list[str]) -> int:
-        assert command[1:3] == ["-m", "nmt"], "the corpus is there"
-        outcomes.append(nmt(*command[3:]))
-        return int(outcomes[-1].code)
-
-    monkeypatch.setattr(demo, "ROOT", in_place_of_the_demo)
-    monkeypatch.setattr(demo, "run", run)
-    assert demo.main() == 0, outcomes[-1].err
-    trained, evaluated, aligned = outcomes
-    assert "the best model" in trained.err
-    assert re.match(rf"BLEU +{NUMBER}  nrefs:1", evaluated.out)
-    assert re.search(r"alignment error rate \d", aligned.err + aligned.out)
-    shown = capsys.readouterr().out
-    for number, sentence in enumerate(demo.SENTENCES, start=1):
-        assert f"\n{sentence}  ->  " in shown
-        assert (demo.ROOT / demo.RUN / f"plots/attention-{number}.png").stat().st_size > 1_000
-    assert "Done in " in shown
-
-
 def test_the_groups_for_a_small_corpus_fit_into_the_file(tmp_path: Path) -> None:
     by_hand, small, _ = blocks("yaml")
     (tmp_path / "mine.yaml").write_text(by_hand[: by_hand.index("tokenizer:")] + small)

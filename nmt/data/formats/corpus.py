@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import zip_longest
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from nmt.core.errors import DataError
-from nmt.data.formats.lines import MAX_LINE_BYTES, read_lines
+from nmt.data.formats.lines import MAX_LINE_BYTES
 from nmt.text.reader import Item
 from nmt.word_alignment.units import AlignmentUnits
 
@@ -17,52 +17,65 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Corpus(ABC, Generic[Item]):
-    """Files of a parallel corpus; subclasses read the sources.
+    """Files of a parallel corpus; subclasses read a format.
+
+    A subclass is a frozen dataclass with `kw_only=True`. Its fields are the options of the format,
+    and those of type `Path` are its files.
 
     Attributes:
-        source: the file of sources.
-        target: the file of target sentences, one per source; None: `source` contains them.
+        reads: the sources are lines of text or grids, which the encoder must read.
         alignments: word alignments in Pharaoh format, line for line.
-        max_line_bytes: maximum length of a line in bytes; a longer one is read as an empty line.
         alignment_units: the units that the links of `alignments` index.
-        item: name of one source in messages, as in "line".
-        correspondence: how the two files correspond, for messages.
+        max_line_bytes: maximum length of a line in bytes; a longer one is read as an empty line.
     """
 
-    item: ClassVar[str]
-    correspondence: ClassVar[str]
+    reads: ClassVar[Literal["text", "grids"]] = "text"
 
-    source: Path
-    target: Path | None = None
     alignments: Path | None = None
-    max_line_bytes: int = MAX_LINE_BYTES
     alignment_units: AlignmentUnits = "words"
+    max_line_bytes: int = MAX_LINE_BYTES
+
+    @classmethod
+    def file_options(cls) -> list[str]:
+        """Return the names of the options that are files."""
+        return [field.name for field in fields(cls) if field.type in (Path, "Path")]
+
+    @property
+    def _files(self) -> list[Path]:
+        return [getattr(self, name) for name in self.file_options()]
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Return the paths of all files of the corpus."""
-        given = (self.source, self.target, self.alignments)
-        return tuple(path for path in given if path is not None)
+        return (*self._files, *([] if self.alignments is None else [self.alignments]))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the options of the format that are not files."""
+        others = {*self.file_options(), *(field.name for field in fields(Corpus))}
+        return {name: value for name, value in vars(self).items() if name not in others}
 
     def __str__(self) -> str:
-        text = (self.source, self.target)
-        return " and ".join(str(path) for path in text if path is not None)
+        return " and ".join(map(str, self._files))
 
     @abstractmethod
-    def read_sources(self) -> Iterator[Item]:
-        """Read the sources, in order."""
-
-    def read_pairs(self) -> Iterator[tuple[Item, str]]:
-        """Read the pairs in order, including blank ones.
+    def read(self) -> Iterator[tuple[Item, str]]:
+        """Read the pairs in order, including blank ones; the files may be empty.
 
         Raises:
-            DataError: a file cannot be read (see `read_lines`), or a line of a TSV file does not
-                have exactly one tab. Raised at the end: the files have different numbers of items,
-                there are no lines, or no pair has text on both sides.
+            DataError: a file cannot be read; names the file, and the line if there is one.
+        """
+
+    def read_pairs(self) -> Iterator[tuple[Item, str]]:
+        """Read the pairs in order, including blank ones, and refuse a corpus without text.
+
+        Raises:
+            DataError: the files cannot be read (see `read`). Raised at the end: there are no pairs,
+                or no pair has text on both sides.
         """
         count = 0
         has_text = False
-        for source, target in self._read_unchecked():
+        for source, target in self.read():
             count += 1
             has_text = has_text or not (is_blank(source) or is_blank(target))
             yield source, target
@@ -70,19 +83,6 @@ class Corpus(ABC, Generic[Item]):
             raise DataError(f"{self}: empty; a corpus needs at least one sentence pair")
         if not has_text:
             raise DataError(f"{self}: none of the {count:,} pairs has text on both sides")
-
-    def _read_unchecked(self) -> Iterator[tuple[Item, str]]:
-        """Read the pairs of two files in order; the files may be empty."""
-        assert self.target is not None
-        targets = read_lines(self.target, max_line_bytes=self.max_line_bytes)
-        return zip_lines(
-            self.read_sources(),
-            targets,
-            lambda num_sources, num_targets: (
-                f"{self.source} has {num_sources:,} {self.item}s, {self.target} has "
-                f"{num_targets:,} lines: {self.correspondence}"
-            ),
-        )
 
 
 def zip_lines(

@@ -15,8 +15,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from nmt.core.errors import DataError
-from nmt.data.formats.corpus import Corpus
-from nmt.data.formats.lines import open_binary, require_regular
+from nmt.data.formats.corpus import Corpus, zip_lines
+from nmt.data.formats.lines import open_binary, read_lines, require_regular
 from nmt.text.reader import EncodedWords, SourceReader
 
 _NUM_DIMENSIONS: Final = 3
@@ -194,15 +194,30 @@ def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
     return Grid(values, f"{path}: array {name}")
 
 
+@dataclass(frozen=True, kw_only=True)
 class GridCorpus(Corpus[Grid]):
-    """An `.npz` file of grids (see `read_grids`) and a text file with one line per grid."""
+    """An `.npz` file of grids (see `read_grids`) and a text file with one line per grid.
 
-    item = "grid"
-    correspondence = "line n must be the text of grid n"
+    Args:
+        grids: An .npz file with one grid per target line, instead of source.
+        target: File of target sentences, line for line.
+    """
 
-    def read_sources(self) -> Iterator[Grid]:
-        """Read the grids, in order."""
-        return read_grids(self.source)
+    reads = "grids"
+
+    grids: Path
+    target: Path
+
+    def read(self) -> Iterator[tuple[Grid, str]]:
+        """Read the pairs in order; there must be a line for each grid."""
+        return zip_lines(
+            read_grids(self.grids),
+            read_lines(self.target, max_line_bytes=self.max_line_bytes),
+            lambda num_grids, num_lines: (
+                f"{self.grids} has {num_grids:,} grids, {self.target} has {num_lines:,} lines: "
+                "line n must be the text of grid n"
+            ),
+        )
 
 
 @dataclass(frozen=True)

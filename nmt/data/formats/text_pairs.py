@@ -1,33 +1,56 @@
 """Parallel text: two files, line for line, or one TSV file."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from nmt.core.errors import DataError
-from nmt.data.formats.corpus import Corpus
+from nmt.data.formats.corpus import Corpus, zip_lines
 from nmt.data.formats.lines import read_bounded_lines, read_lines
 
 
+@dataclass(frozen=True, kw_only=True)
 class TextCorpus(Corpus[str]):
-    """Two text files, line for line; without `target`, a TSV file of source and target columns."""
+    """Two text files, line for line.
 
-    item = "line"
-    correspondence = "line n of one must be the translation of line n of the other"
+    Args:
+        source: File of source sentences, one per line.
+        target: File of target sentences, line for line.
+    """
 
-    def read_sources(self) -> Iterator[str]:
-        """Read the source sentences, in order."""
-        return read_lines(self.source, max_line_bytes=self.max_line_bytes)
+    source: Path
+    target: Path
 
-    def _read_unchecked(self) -> Iterator[tuple[str, str]]:
-        """Read the pairs of two files or of a TSV file in order; the files may be empty."""
-        return self._read_tsv() if self.target is None else super()._read_unchecked()
+    def read(self) -> Iterator[tuple[str, str]]:
+        """Read the pairs in order; the files must have equally many lines."""
+        return zip_lines(
+            read_lines(self.source, max_line_bytes=self.max_line_bytes),
+            read_lines(self.target, max_line_bytes=self.max_line_bytes),
+            lambda num_sources, num_targets: (
+                f"{self.source} has {num_sources:,} lines, {self.target} has {num_targets:,} "
+                "lines: line n of one must be the translation of line n of the other"
+            ),
+        )
 
-    def _read_tsv(self) -> Iterator[tuple[str, str]]:
-        lines = read_bounded_lines(self.source, max_line_bytes=self.max_line_bytes)
+
+@dataclass(frozen=True, kw_only=True)
+class TsvCorpus(Corpus[str]):
+    """One TSV file with a source and a target column.
+
+    Args:
+        tsv: TSV file with source and target columns, instead of two files.
+    """
+
+    tsv: Path
+
+    def read(self) -> Iterator[tuple[str, str]]:
+        """Read the pairs in order; each line must have exactly one tab."""
+        lines = read_bounded_lines(self.tsv, max_line_bytes=self.max_line_bytes)
         for number, line in enumerate(lines, start=1):
             columns = ["", ""] if line is None else line.split("\t")
             if len(columns) != 2:
                 raise DataError(
-                    f"{self.source}, line {number}: {len(columns) - 1} tabs, where one is needed, "
+                    f"{self.tsv}, line {number}: {len(columns) - 1} tabs, where one is needed, "
                     "between source and target"
                 )
             yield columns[0], columns[1]

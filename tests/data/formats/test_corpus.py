@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
 from nmt.data.formats.lines import decode_lines, read_lines
-from nmt.data.formats.text_pairs import TextCorpus
+from nmt.data.formats.text_pairs import TextCorpus, TsvCorpus
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -27,7 +27,8 @@ def lines_of(content: bytes, tmp_path: Path) -> list[str]:
 
 
 def pairs_of(source: bytes, target: bytes, tmp_path: Path) -> list[tuple[str, str]]:
-    files = TextCorpus(write(tmp_path / "a.de", source), write(tmp_path / "a.en", target))
+    paths = write(tmp_path / "a.de", source), write(tmp_path / "a.en", target)
+    files = TextCorpus(source=paths[0], target=paths[1])
     return list(files.read_pairs())
 
 
@@ -167,19 +168,19 @@ def test_only_blank_lines(tmp_path: Path) -> None:
 
 def test_pairs_of_a_tsv_file(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", b"a b\tx y\r\nc\t\n")
-    assert list(TextCorpus(path).read_pairs()) == [("a b", "x y"), ("c", "")]
+    assert list(TsvCorpus(tsv=path).read_pairs()) == [("a b", "x y"), ("c", "")]
 
 
 @pytest.mark.parametrize(("line", "tabs"), [(b"no tab", 0), (b"a\tb\tc", 2), (b"", 0)])
 def test_a_tsv_line_without_exactly_one_tab(line: bytes, tabs: int, tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", b"a\tx\n" + line + b"\n")
     with pytest.raises(DataError, match=rf"a\.tsv, line 2: {tabs} tabs, where one is needed"):
-        list(TextCorpus(path).read_pairs())
+        list(TsvCorpus(tsv=path).read_pairs())
 
 
 def test_an_empty_tsv_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.tsv: empty"):
-        list(TextCorpus(write(tmp_path / "a.tsv", b"")).read_pairs())
+        list(TsvCorpus(tsv=write(tmp_path / "a.tsv", b"")).read_pairs())
 
 
 def test_a_line_of_100_000_words_is_a_line(tmp_path: Path) -> None:

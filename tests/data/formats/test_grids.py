@@ -216,7 +216,7 @@ def files(tmp_path: Path) -> GridCorpus:
     """Two grids of one and of two rows, with a line for each."""
     np.savez(tmp_path / "a.npz", np.full((1, 2, 2), 0.5), np.ones((2, 2, 2)))
     (tmp_path / "a.txt").write_text("7\n8 9\n")
-    return GridCorpus(tmp_path / "a.npz", tmp_path / "a.txt")
+    return GridCorpus(grids=tmp_path / "a.npz", target=tmp_path / "a.txt")
 
 
 def test_pairs_of_grids_and_lines(files: GridCorpus) -> None:
@@ -225,7 +225,7 @@ def test_pairs_of_grids_and_lines(files: GridCorpus) -> None:
         ((1, 2, 2), "7"),
         ((2, 2, 2), "8 9"),
     ]
-    assert str(files) == f"{files.source} and {files.target}"
+    assert str(files) == f"{files.grids} and {files.target}"
 
 
 @pytest.mark.parametrize("lines", ["7\n", "7\n8\n9\n"])
@@ -263,10 +263,10 @@ def test_other_grids_are_another_corpus(files: GridCorpus, tokenizer, tmp_path: 
         reader = GridReader(2, 4, 4)
         return encode_corpus(files, reader, tokenizer, filters=Filters(), folder=tmp_path).key
 
-    before, content = key(), files.source.read_bytes()
-    np.savez(files.source, np.full((1, 2, 2), 0.25), np.ones((2, 2, 2)))
+    before, content = key(), files.grids.read_bytes()
+    np.savez(files.grids, np.full((1, 2, 2), 0.25), np.ones((2, 2, 2)))
     assert key() != before
-    files.source.write_bytes(content)
+    files.grids.write_bytes(content)
     assert key() == before
 
 

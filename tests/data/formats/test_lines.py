@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from nmt.core.errors import DataError
 from nmt.data.formats.lines import MAX_LINE_BYTES, count_lines, decode_lines, raw_lines, read_lines
-from nmt.data.formats.text_pairs import TextCorpus
+from nmt.data.formats.text_pairs import TextCorpus, TsvCorpus
 
 COMPRESSIONS = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 Compress = Callable[[bytes], bytes]
@@ -197,13 +197,13 @@ def test_a_long_line_of_a_corpus_leaves_out_its_pair_alone(tmp_path: Path) -> No
     long = "x" * (MAX_LINE_BYTES + 1)
     (tmp_path / "a").write_text(f"1\n{long}\n3\n4\n")
     (tmp_path / "b").write_text(f"eins\nzwei\n{long}\nvier\n")
-    files = TextCorpus(tmp_path / "a", tmp_path / "b")
+    files = TextCorpus(source=tmp_path / "a", target=tmp_path / "b")
     assert list(files.read_pairs()) == [("1", "eins"), ("", "zwei"), ("3", ""), ("4", "vier")]
 
 
 def test_a_long_line_of_a_tsv_file_is_a_blank_pair(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(f"1\teins\n2\t{'x' * MAX_LINE_BYTES}\n3\tdrei\n")
-    files = TextCorpus(tmp_path / "a.tsv")
+    files = TsvCorpus(tsv=tmp_path / "a.tsv")
     assert list(files.read_pairs()) == [("1", "eins"), ("", ""), ("3", "drei")]
 
 
