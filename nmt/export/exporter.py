@@ -105,14 +105,19 @@ def export_run(
         graph = make_graph(model, beam, len(source), candidates)
     except Exception as error:  # the exporter may raise anything
         first_line = str(error).strip().partition("\n")[0]
-        places = ", ".join(lines_of(error) or [source.name for source in sources()])
-        advice = f"; make the plug-in traceable for torch.export: {places}" if places else ""
         raise RunError(
-            f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}{advice}"
+            f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}"
+            f"{_name_plugins(error)}"
         ) from error
     with atomic_write(path) as partial:
         _write(graph, description, partial)
         return _verify(partial, runner, len(source), precision)
+
+
+def _name_plugins(error: Exception) -> str:
+    """Return the lines of plug-ins in a failed export, with advice; empty without plug-ins."""
+    places = ", ".join(lines_of(error) or [source.name for source in sources()])
+    return f"; make the plug-in traceable for torch.export: {places}" if places else ""
 
 
 def _require_simple(decoding: DecodingConfig) -> None:

@@ -324,7 +324,7 @@ def test_duplicates_of_pairs_of_other_corpora_are_left_out(
     files: TextCorpus, folder: Path, tokenizer, tmp_path: Path
 ) -> None:
     other = TextCorpus(source=tmp_path / "other.de", target=tmp_path / "other.en")
-    other.tsv.write_text("7\n5 6\n7\n")
+    other.source.write_text("7\n5 6\n7\n")
     other.target.write_text("9 10\n9\n9 10\n")
     filters = Filters(deduplicate=True)
 

@@ -168,19 +168,18 @@ def test_export_translates_with_a_score_from_outside(nmt: Command, corpus: Path)
     assert exported.out == nmt("translate", "runs/tiny", "--plugin", "score.py", stdin=lines).out
 
 
-def test_export_names_the_line_that_it_cannot_trace(nmt: Command, corpus: Path) -> None:
+def test_export_names_the_plug_in_that_it_cannot_trace(nmt: Command, corpus: Path) -> None:
     text = (OUTSIDE / "score.py").read_text()
-    branch = "        if float(query.sum()) > 0.0:\n            query = -query\n"
+    branch = "        if bool(query.sum() > 0.0):\n            query = -query\n"
     method = text.index("    def forward(")
     body = text.index('"""\n', text.index('"""', method) + 3) + 4
     (corpus / "score.py").write_text(text[:body] + branch + text[body:])
-    number = text[:body].count("\n") + 1
     given = [*PARTS["score"], "training.max_updates=2", "--plugin", "score.py"]
     assert nmt("train", "tiny.yaml", *given).code == 0
     outcome = nmt("export", "runs/tiny", "-o", "tiny.onnx", "--plugin", "score.py")
     outcome.assert_refused(
         "runs/tiny: PyTorch",
-        f"make the plug-in traceable for torch.export: score.py, line {number}",
+        "make the plug-in traceable for torch.export: score.py",
     )
 
 
