@@ -190,7 +190,7 @@ def test_options_may_stand_between_the_positional_arguments(install: Install) ->
     seen = []
     install(lambda arguments: seen.append(asdict(arguments)) or 0)
     assert cli.main(["check", "a", "--flag", "b=1", "c=2"]) == 0
-    assert seen == [{"first": "a", "rest": ["b=1", "c=2"], "flag": True}]
+    assert seen == [{"plugins": [], "first": "a", "rest": ["b=1", "c=2"], "flag": True}]
 
 
 def test_what_the_user_can_mend_is_one_line_and_2(
