@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from nmt.config.experiment import Config
 from nmt.config.messages import BOUNDS, describe_bound
 from nmt.config.registry import PlugIn, table_in
+from nmt.config.training import TrainingConfig
 from nmt.config.tree import groups_in
 
 WIDTH = 100
@@ -40,6 +41,7 @@ _EXAMPLE = {
     },
 }
 _PLAIN = {
+    PlugIn: "plug-in",
     int: "whole number",
     float: "number",
     bool: "true or false",
@@ -81,8 +83,8 @@ def _options(model: type[BaseModel], values: dict[str, Any], width: int) -> Iter
     """Yield the lines of each option of a group."""
     for key, field in model.model_fields.items():
         name = field.alias or key
-        if name in values:  # the name of a corpus format may be left out
-            yield "\n".join(_option(name, values[name], field, width))
+        if name in values or name == "losses":  # a corpus format may have no name
+            yield "\n".join(_option(name, values.get(name, []), field, width))
 
 
 def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str]:
@@ -90,11 +92,12 @@ def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str
     group = groups[0] if groups else None
     yield from _comment(field.description or "", width)
     if table is not None:
-        for plugin in table.classes:
-            kind = table.classes[plugin]
+        for plugin, kind in table.classes.items():
+            if plugin in TrainingConfig.model_fields:  # a loss term with a key of its own
+                continue
             yield from _choice(plugin, kind, width)
             yield from _options_in_short(table.options(plugin), option_helps(kind), width)
-    if group is None:
+    if group is None or value == []:
         kind = describe_type(field.annotation, field.metadata)
         yield f"{name}: {_json(value)}  # {kind}"
     elif value is None:

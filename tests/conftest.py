@@ -22,8 +22,7 @@ from nmt.system.plugins import allowed
 CHECKED = [
     "nmt.nn",
     "nmt.search",
-    "nmt.training.objective.cross_entropy",
-    "nmt.training.objective.objective",
+    "nmt.training.objective",
     "nmt.core.batch",
 ]
 jaxtyping.install_import_hook(CHECKED, "beartype.beartype")

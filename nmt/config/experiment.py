@@ -11,18 +11,20 @@ from pydantic import AfterValidator, Field
 
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
+from nmt.config.losses import ReinforceConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
 from nmt.config.registry import (
     ALIGNMENTS,
     CORPORA,
     ENCODERS,
+    LOSSES,
     SCORES,
     TOKENIZERS,
     Options,
     PlugIn,
 )
-from nmt.config.training import ReinforceConfig, TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.config.values import PathText
 
 CONFIG_VERSION = 2
@@ -103,9 +105,9 @@ class Config(Options):
         self._require_attention()
         self._check_links()
         self._check_alignment()
-        if self.training.r_drop > 0.0 and not self.model.has_dropout:
+        if not self.model.has_dropout:
             sentence = "needs dropout in model, for two passes to differ by; set one, or this to 0"
-            refuse("training.r_drop", sentence)
+            self._refuse_losses("needs_two_passes", sentence)
         self._check_sources()
         if self.reads_grids:
             self._check_grids()
@@ -113,12 +115,21 @@ class Config(Options):
             sentence = "needs data.valid, to tell whether the average is better; set it to 0"
             refuse("training.checkpoints.average_last", sentence)
 
+    def _losses_with(self, need: str) -> list[str]:
+        """Return the keys of the loss terms whose class has a need, such as `needs_attention`."""
+        terms = self.training.loss_terms().items()
+        return [f"training.{key}" for key, term in terms if getattr(LOSSES.find(term.name), need)]
+
+    def _refuse_losses(self, need: str, sentence: str) -> None:
+        for path in self._losses_with(need):
+            refuse(path, sentence)
+
     def _require_attention(self) -> None:
         """Refuse options that need attention, if the model has none or a constant score."""
-        training, decoding, attention = self.training, self.decoding, self.model.attention
+        decoding, attention = self.decoding, self.model.attention
+        losses = self._losses_with("needs_attention")
         needs_attention = {
-            "training.guided_attention": training.guided_attention is not None,
-            "training.coverage_loss": training.coverage_loss > 0.0,
+            **dict.fromkeys(losses, True),
             "decoding.coverage_penalty": decoding.coverage_penalty.name != "none",
             "decoding.replace_unknown": decoding.replace_unknown,
         }
@@ -126,8 +137,7 @@ class Config(Options):
             if attention is None:
                 sentence = "needs an attention, and model.attention is null; leave one of them out"
                 refuse(path, sentence)
-            is_loss = path.startswith("training.")  # which would train the score
-            if is_loss and SCORES.find(attention.score.name).is_constant:
+            if path in losses and SCORES.find(attention.score.name).is_constant:
                 sentence = (
                     f"has nothing to teach the score {attention.score.name!r}; the nearest that "
                     "works is general"
@@ -136,10 +146,9 @@ class Config(Options):
 
     def _check_links(self) -> None:
         """Refuse guided attention without alignments, and alignments that nothing reads."""
-        guided = self.training.guided_attention is not None
+        guided = self._losses_with("needs_links")
         if guided and all(corpus.alignments is None for corpus in self.data.train):
-            sentence = "is missing, and training.guided_attention needs it"
-            refuse("data.train[0].alignments", sentence)
+            refuse("data.train[0].alignments", f"is missing, and {guided[0]} needs it")
         for key, corpus in self.data.held_out():
             if corpus.alignments is not None:
                 sentence = "are only read in training; `nmt align --gold` compares with them"
@@ -154,19 +163,19 @@ class Config(Options):
             refuse("training.reinforce", "is only supported with model.attention.alignment: hard")
         if alignment is None:
             return
-        if training.r_drop > 0.0 and alignment.samples:
+        if alignment.samples:
             sentence = (
                 f"two passes over {name!r} look at other positions, and should not agree; the "
                 "nearest alignment that works is softmax"
             )
-            refuse("training.r_drop", sentence)
-        guided = training.guided_attention
-        if guided is not None and not alignment.is_guidable:
+            self._refuse_losses("needs_two_passes", sentence)
+        if not alignment.is_guidable:
             sentence = (
                 f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
                 "weights are 0 whatever the scores; the nearest that works is softmax"
             )
-            refuse("training.guided_attention", sentence)
+            self._refuse_losses("needs_links", sentence)
+        guided = training.guided_attention
         if guided is not None and guided.loss == "cross_entropy" and alignment.is_sparse:
             sentence = (
                 f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "

@@ -11,8 +11,6 @@ code that builds the plug-in passes the arguments before the ``*``.
 
 An option may be a part of another table, such as the cell of an encoder (`nmt/core/parts.py`): a
 plug-in inside the plug-in.
-
-One family has no table: loss terms (`nmt/training/objective/objective.py`).
 """
 
 import ast
@@ -281,6 +279,7 @@ SCORES = Table("score", "nmt.nn.attention.scores.table", "SCORES")
 ALIGNMENTS = Table("alignment", "nmt.nn.attention.alignments.table", "ALIGNMENTS")
 DECODERS = Table("decoder style", "nmt.nn.decoders.table", "DECODERS")
 OPTIMIZERS = Table("optimizer", "nmt.training.optim.table", "OPTIMIZERS")
+LOSSES = Table("loss term", "nmt.training.objective.table", "LOSSES")
 SCHEDULES = Table("schedule", "nmt.training.optim.table", "SCHEDULES")
 SEARCHES = Table("search", "nmt.search.table", "SEARCHES")
 LENGTH_PENALTIES = Table("length penalty", "nmt.search.table", "LENGTH_PENALTIES")

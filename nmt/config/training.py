@@ -5,50 +5,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
+    model_serializer,
 )
 
+from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
 from nmt.config.messages import explain, refuse, show
-from nmt.config.registry import METRICS, OPTIMIZERS, SCHEDULES, Options, PlugIn
-from nmt.config.values import NumCandidates, Positive, PositiveStrength, Probability, Strength, Text
+from nmt.config.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Options, PlugIn
+from nmt.config.values import NumCandidates, Positive, Probability, Strength, Text
 from nmt.core.errors import ConfigError
-
-
-class ScheduledSamplingConfig(Options):
-    """Scheduled sampling: feeding predictions with linearly rising probability (Bengio 2015)."""
-
-    start: Annotated[int, Field(ge=0)] = 0
-    """Update at which the probability starts to rise from 0."""
-    end: Positive = 20_000
-    """Update at which it reaches `probability`."""
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
-    """Final probability of feeding a prediction instead of the reference token."""
-
-    def _check(self) -> None:
-        if self.end <= self.start:
-            refuse("end", f"must be more than start ({self.start}), not {self.end}")
-
-
-class GuidedAttentionConfig(Options):
-    """Guided attention: supervision by `data.train.alignments` (Chen 2016; Liu 2016)."""
-
-    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    """Loss between attention weights and alignment links."""
-    weight: PositiveStrength = 1.0
-    """Weight of this loss, which is added to the cross-entropy."""
-
-
-class ReinforceConfig(Options):
-    """REINFORCE for hard attention, which samples positions (Xu 2015, eq. 11-13)."""
-
-    weight: Strength = 1.0
-    """Weight of this loss, which is added to the cross-entropy."""
-    entropy: Strength = 0.01
-    """Weight of the entropy bonus."""
-    discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Discount of the rewards of later words; 0: a position is only rewarded for its own word."""
 
 
 class EarlyStoppingConfig(Options):
@@ -230,6 +198,8 @@ class TrainingConfig(Options):
     """Supervision of the attention by given alignments; null: none."""
     reinforce: ReinforceConfig = Field(default_factory=ReinforceConfig)
     """REINFORCE for hard attention."""
+    losses: list[Annotated[PlugIn, LOSSES]] = Field(default=[])
+    """Further loss terms, such as `{name: entropy, weight: 0.1}`."""
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     """Decay of the moving average of the weights, used to validate and translate; null: none."""
     max_epochs: Positive | None = 50
@@ -262,7 +232,29 @@ class TrainingConfig(Options):
             sentence = f"must be a whole number of at least 1, 'auto' or null, not {show(given)}"
             refuse("", sentence)
 
+    @model_serializer(mode="wrap")
+    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `losses` if there are none, as in configurations of earlier versions."""
+        tree: dict[str, Any] = dump(self)
+        return {key: value for key, value in tree.items() if key != "losses" or value}
+
+    def loss_terms(self) -> dict[str, PlugIn]:
+        """Return the loss terms in use, by the key that sets them."""
+        weights = {
+            key: getattr(self, key) for key in ("label_smoothing", "coverage_loss", "r_drop")
+        }
+        options = {key: {"weight": weight} for key, weight in weights.items() if weight > 0.0}
+        if self.guided_attention is not None:
+            options["guided_attention"] = dict(self.guided_attention)
+        options["reinforce"] = dict(self.reinforce)
+        terms = {key: PlugIn.model_validate({"name": key, **options[key]}) for key in options}
+        return terms | {f"losses[{index}]": term for index, term in enumerate(self.losses)}
+
     def _check(self) -> None:
+        for index, term in enumerate(self.losses):
+            if term.name in type(self).model_fields:
+                sentence = f"{term.name!r} has a key of its own; set training.{term.name}"
+                refuse(f"losses[{index}]", sentence)
         if self.batch_tokens is None and self.batch_sentences is None:
             sentence = "neither batch_tokens nor batch_sentences is set; set one, or both"
             refuse("batch_tokens", sentence)

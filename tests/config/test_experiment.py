@@ -341,6 +341,25 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
     )
 
 
+def test_losses_with_a_key_are_set_by_it() -> None:
+    assert problem(training={"losses": ["r_drop"]}) == (
+        "training.losses[0]: 'r_drop' has a key of its own; set training.r_drop"
+    )
+    assert problem(training={"losses": [{"name": "entropy", "wait": 1}]}) == (
+        "training.losses[0].wait: unknown option 'wait' of loss term 'entropy' (did you mean "
+        "'weight'?); allowed: weight"
+    )
+
+
+def test_losses_are_dumped_only_if_there_are_any() -> None:
+    assert "losses" not in make().model_dump(mode="json")["training"]
+    config = make(training={"losses": [{"name": "entropy", "weight": "0.5"}]})
+    dumped = config.model_dump(mode="json")["training"]
+    assert dumped["losses"] == [{"name": "entropy", "weight": 0.5}]
+    assert list(dumped)[list(dumped).index("reinforce") + 1] == "losses"
+    assert make(training=dumped) == config
+
+
 def test_reinforce_is_for_what_samples() -> None:
     options = {"reinforce": {"weight": 2.0}}
     make(model={"attention": {"alignment": "hard"}}, training=options)

@@ -26,6 +26,7 @@ from nmt.config.model import ModelConfig
 from nmt.core.batch import make_batch
 from nmt.core.batch import to
 from nmt.training.objective.objective import Objective
+from nmt.training.objective.output_loss import LabelSmoothing
 
 DEVICE = torch.device("npy")
 COMBINATIONS = [
@@ -49,7 +50,7 @@ def run(options, precision, host_value=False):
         with DEVICE:
             model = build_model(ModelConfig.model_validate(options), 50, 50)
         batch = to(make_batch([[4, 5, 6], [7, 8]], [[4, 5], [6, 7, 8, 9]]), DEVICE)
-        losses = Objective(0.1, precision=precision)(model.train(), batch)
+        losses = Objective((LabelSmoothing(weight=0.1),), precision)(model.train(), batch)
         losses.objective.backward()
         if host_value:
             float(losses.objective)

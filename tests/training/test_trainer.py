@@ -21,6 +21,7 @@ from nmt.training.finishing import keep_average_if_better
 from nmt.training.logs import reporter, running_metrics
 from nmt.training.objective.cross_entropy import TokenLoss
 from nmt.training.objective.objective import Objective
+from nmt.training.objective.output_loss import LabelSmoothing, RDrop
 from nmt.training.signals import Interrupted, Interruption
 from nmt.training.state import TrainingState
 from nmt.training.train import train_to_the_end
@@ -88,7 +89,8 @@ def test_two_passes_without_dropout_train_as_one(make_state: MakeState) -> None:
     once = make_state(num_batches=4, max_updates=4, accumulate=2)
     train(once)
     both = make_state(num_batches=4, max_updates=4, accumulate=2)
-    both.objective = Objective(both.config.label_smoothing, r_drop=1.0)
+    smoothing = LabelSmoothing(weight=both.config.label_smoothing)
+    both.objective = Objective((smoothing, RDrop(weight=1.0)))
     train(both)
     torch.testing.assert_close(weights(both), weights(once))
 

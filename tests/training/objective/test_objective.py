@@ -6,19 +6,31 @@ import torch
 from torch import Tensor
 
 from nmt.config.training import TrainingConfig
-from nmt.core.batch import make_batch
+from nmt.core.batch import Batch, make_batch
 from nmt.nn.attention.alignments.alignment import SampledAlignment
-from nmt.training.objective.attention_loss import AttentionLoss, Reinforce
+from nmt.nn.decoders.interface import DecoderOutput
+from nmt.training.objective.attention_loss import CoverageLoss, GuidedAttention, Reinforce
 from nmt.training.objective.cross_entropy import TokenLoss, label_smoothed_cross_entropy
-from nmt.training.objective.objective import (
-    Objective,
-    build_objective,
-    duplicate_batch,
+from nmt.training.objective.loss_term import LossTerm, Outputs
+from nmt.training.objective.objective import Objective, build_objective, duplicate_batch
+from nmt.training.objective.output_loss import (
+    EntropyBonus,
+    LabelSmoothing,
+    RDrop,
     symmetric_kl,
 )
 from tests.training.conftest import tiny_model
 
 BATCH = make_batch([[5, 6, 7], [8]], [[6, 7], [5, 5, 8]])
+SMOOTHED = LabelSmoothing(weight=0.1)
+
+
+def outputs(
+    batch: Batch, decoded: DecoderOutput, label_log_probabilities: Tensor | None = None
+) -> Outputs:
+    if label_log_probabilities is None:
+        label_log_probabilities = torch.zeros(batch.labels.shape)
+    return Outputs(batch, decoded, label_log_probabilities)
 
 
 def of_words(smoothing: float) -> tuple[Tensor, Tensor]:
@@ -31,15 +43,14 @@ def sums(loss: TokenLoss) -> tuple[Tensor, Tensor]:
 
 
 def test_of_words_alone() -> None:
-    losses = Objective(0.1)(tiny_model(), BATCH)
+    losses = Objective((SMOOTHED,))(tiny_model(), BATCH)
     torch.testing.assert_close(sums(losses), of_words(0.1))
 
 
 def test_what_is_asked_of_the_attention_is_added() -> None:
     decoded = tiny_model().decode(BATCH)
-    attention = AttentionLoss(coverage=3.0)
-    (coverage,) = attention(BATCH, decoded.weights)
-    objective = Objective(0.1, attention)(tiny_model(), BATCH).objective
+    coverage = CoverageLoss(weight=3.0)(outputs(BATCH, decoded))
+    objective = Objective((SMOOTHED, CoverageLoss(weight=3.0)))(tiny_model(), BATCH).objective
     torch.testing.assert_close(objective, of_words(0.1)[0] + coverage)
 
 
@@ -49,21 +60,22 @@ def test_sampled_positions_add_their_loss_to_that_of_the_weights() -> None:
     random = torch.rand(3, *BATCH.labels.shape)
     sampled = SampledAlignment(-random[0], random[1], random[2] > 0.3)
     model.decode = lambda *_: replace(decoded, sampled=sampled)  # type: ignore[method-assign]
-    coverage, reinforce = AttentionLoss(coverage=3.0), Reinforce(weight=5.0)
+    coverage, reinforce = CoverageLoss(weight=3.0), Reinforce(weight=5.0)
     words = label_smoothed_cross_entropy(model.projection(decoded.vectors), BATCH.labels)
-    expected = (
-        words.objective
-        + coverage(BATCH, decoded.weights)[0]
-        + reinforce(sampled, words.log_probabilities, BATCH.label_mask)
-    )
-    found = Objective(attention=coverage, reinforce=reinforce)(model, BATCH).objective
+    given = outputs(BATCH, replace(decoded, sampled=sampled), words.log_probabilities)
+    expected = words.objective
+    for term in (coverage, reinforce):
+        value = term(given)
+        assert value is not None
+        expected = expected + value
+    found = Objective((coverage, reinforce))(model, BATCH).objective
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("attention", [AttentionLoss(), AttentionLoss(coverage=3.0)])
-def test_without_dropout_two_passes_agree_and_count_as_one(attention: AttentionLoss) -> None:
-    once = Objective(0.1, attention)(tiny_model(), BATCH)
-    both = Objective(0.1, attention, r_drop=5.0)(tiny_model(), BATCH)
+@pytest.mark.parametrize("terms", [(), (CoverageLoss(weight=3.0), EntropyBonus(weight=2.0))])
+def test_without_dropout_two_passes_agree_and_count_as_one(terms: tuple[LossTerm, ...]) -> None:
+    once = Objective((SMOOTHED, *terms))(tiny_model(), BATCH)
+    both = Objective((SMOOTHED, *terms, RDrop(weight=5.0)))(tiny_model(), BATCH)
     torch.testing.assert_close(sums(both), sums(once))
 
 
@@ -72,7 +84,7 @@ def test_dropout_makes_two_passes_disagree_and_that_is_weighted() -> None:
 
     def losses(r_drop: float) -> float:
         torch.manual_seed(1)
-        return Objective(r_drop=r_drop)(model, BATCH).objective.item()
+        return Objective((RDrop(weight=r_drop),))(model, BATCH).objective.item()
 
     torch.manual_seed(1)
     logits = model(duplicate_batch(BATCH)).logits
@@ -82,17 +94,17 @@ def test_dropout_makes_two_passes_disagree_and_that_is_weighted() -> None:
 
 
 def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
-    attention = AttentionLoss(coverage=3.0)
     model = tiny_model(dropout=0.5)
     torch.manual_seed(1)
     both = duplicate_batch(BATCH)
     decoded = model.decode(both)
     logits = model.projection(decoded.vectors)
     words = label_smoothed_cross_entropy(logits, both.labels, 0.1)
-    (coverage,) = attention(both, decoded.weights)
+    coverage = CoverageLoss(weight=3.0)(outputs(both, decoded))
     apart = symmetric_kl(logits.log_softmax(-1), both.labels)
     torch.manual_seed(1)
-    losses = Objective(0.1, attention, r_drop=2.0)(model, BATCH)
+    terms = (SMOOTHED, CoverageLoss(weight=3.0), RDrop(weight=2.0))
+    losses = Objective(terms)(model, BATCH)
     torch.testing.assert_close(losses.objective, (words.objective + coverage) / 2 + 2.0 * apart)
     torch.testing.assert_close(losses.negative_log_likelihood, words.negative_log_likelihood / 2)
 
@@ -100,9 +112,10 @@ def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
 def test_the_model_computes_in_the_precision_and_the_losses_do_not() -> None:
     model, kinds = tiny_model(), []
     model.decoder.register_forward_hook(lambda _, given, seen: kinds.append(seen.vectors.dtype))
-    for r_drop in (0.0, 1.0):
-        losses = Objective(r_drop=r_drop, precision=torch.bfloat16)(model, BATCH)
-        exact = Objective(r_drop=r_drop)(model, BATCH)
+    several: list[tuple[LossTerm, ...]] = [(), (RDrop(),)]
+    for terms in several:
+        losses = Objective(terms, torch.bfloat16)(model, BATCH)
+        exact = Objective(terms)(model, BATCH)
         assert losses.objective.dtype == losses.negative_log_likelihood.dtype == torch.float32
         torch.testing.assert_close(losses.objective, exact.objective, rtol=2e-2, atol=0.0)
     assert kinds == [torch.bfloat16, torch.float32] * 2
@@ -146,8 +159,66 @@ def test_every_option_reaches_the_objective() -> None:
             "r_drop": 0.5,
             "guided_attention": {"weight": 0.6, "loss": "squared_error"},
             "reinforce": {"weight": 0.7, "entropy": 0.8, "discount": 0.9},
+            "losses": [{"name": "entropy", "weight": 0.2}],
         }
     )
-    attention = AttentionLoss(0.4, 0.6, "squared_error")
     found = build_objective(config, torch.bfloat16)
-    assert found == Objective(0.3, attention, 0.5, torch.bfloat16, Reinforce(0.7, 0.8, 0.9))
+    assert found.precision == torch.bfloat16
+    assert set(found.terms) == {
+        LabelSmoothing(weight=0.3),
+        CoverageLoss(weight=0.4),
+        RDrop(weight=0.5),
+        GuidedAttention(weight=0.6, loss="squared_error"),
+        Reinforce(weight=0.7, entropy=0.8, discount=0.9),
+        EntropyBonus(weight=0.2),
+    }
+
+
+def test_default_terms_are_label_smoothing_and_reinforce() -> None:
+    found = build_objective(TrainingConfig(), torch.float32)
+    assert found == Objective((LabelSmoothing(weight=0.1), Reinforce()))
+
+
+def test_entropy_bonus_by_hand() -> None:
+    """Subtract the entropies of (1/2, 1/2) and (1/4, 3/4); the last position is padding."""
+    decoded = tiny_model().decode(BATCH)
+    batch = make_batch([[5]], [[4, 4]])
+    probabilities = torch.tensor([[[0.5, 0.5], [0.25, 0.75], [0.5, 0.5]]])
+    batch = replace(batch, target=torch.tensor([[2, 4, 4, 0]]))
+    given = Outputs(batch, decoded, torch.zeros(1, 3), probabilities.log())
+    entropy = math.log(2) + 0.25 * math.log(4) + 0.75 * math.log(4 / 3)
+    assert EntropyBonus(weight=0.5)(given).item() == pytest.approx(-0.5 * entropy)
+
+
+def test_entropy_bonus_is_added_to_the_objective() -> None:
+    model = tiny_model()
+    logs = model.projection(model.decode(BATCH).vectors).log_softmax(-1)
+    entropy = -(logs.exp() * logs).sum(-1)[BATCH.label_mask].sum()
+    found = sums(Objective((SMOOTHED, EntropyBonus(weight=3.0)))(model, BATCH))
+    objective, likelihood = of_words(0.1)
+    torch.testing.assert_close(found, (objective - 3.0 * entropy, likelihood))
+
+
+def test_uniform_distribution_has_the_largest_entropy() -> None:
+    decoded = tiny_model().decode(BATCH)
+    logits = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(1))
+    values = []
+    for given in (torch.zeros_like(logits), logits):
+        outputs = Outputs(BATCH, decoded, torch.zeros(2, 4), given.log_softmax(-1))
+        values.append(EntropyBonus(weight=1.0)(outputs))
+    assert values[0] < values[1]
+    assert values[0].item() == pytest.approx(-BATCH.num_target_tokens * math.log(5), rel=1e-6)
+
+
+class Constant(LossTerm):
+    """Adds a number that is easy to recognise."""
+
+    def __call__(self, outputs: Outputs) -> Tensor:
+        assert outputs.log_probabilities is None, "no term needs the whole distribution"
+        assert outputs.batch.num_sentences == BATCH.num_sentences
+        return torch.tensor(1000.0)
+
+
+def test_a_term_reads_no_distribution_unless_it_needs_one() -> None:
+    found = Objective((SMOOTHED, Constant()))(tiny_model(), BATCH).objective
+    torch.testing.assert_close(found, of_words(0.1)[0] + 1000.0)
