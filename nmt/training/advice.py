@@ -1,6 +1,5 @@
 """Advice on valid options that are unlikely to train well."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
@@ -8,31 +7,9 @@ from pydantic import ValidationError
 from nmt.build.model import build_model
 from nmt.config.experiment import Config
 from nmt.config.model import ModelConfig
-from nmt.config.registry import CELLS, TOKENIZERS
+from nmt.config.registry import CELLS, OPTIMIZERS, TOKENIZERS
 from nmt.training.optim.schedule import Schedule
 
-
-@dataclass(frozen=True)
-class Rates:
-    """Range of learning rates with which an optimizer trains well.
-
-    Attributes:
-        lowest: lowest rate that learns in reasonable time.
-        usual: a good first choice.
-        highest: highest rate that does not diverge; halved for plain recurrent cells, which have no
-            gates.
-    """
-
-    lowest: float
-    usual: float
-    highest: float
-
-
-_RATES: Final = {
-    "adam": Rates(1e-5, 1e-3, 2e-2),
-    "adamw": Rates(1e-5, 1e-3, 2e-2),
-    "sgd": Rates(1e-3, 0.5, 10.0),
-}
 _MOST_PARAMETERS: Final = 50  # per target token of an epoch; the Multi30k recipe has 15
 _FITTING_PARAMETERS: Final = 15
 _SIZES: Final = (256, 128, 64, 32, 16)  # of embeddings and encoder states, tried in this order
@@ -57,7 +34,7 @@ def advise_on_warmup(schedule: Schedule) -> str | None:
 def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
     """Return advice on a learning rate that is far outside `Rates`; None: the rate is fine."""
     optimizer, model = config.training.optimizer, config.model
-    rates = _RATES.get(optimizer.name)
+    rates = OPTIMIZERS.find(optimizer.name).rates
     if rates is None:
         return None
     cells = [model.decoder.cell, model.encoder.options.get("cell")]

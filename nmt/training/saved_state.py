@@ -109,8 +109,9 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
     model = build_empty(trained, *load_tokenizers(trained).sizes)
     checkpoint = load_weights(trained, LAST, parts, model)
     for name, tensor in checkpoint.tensors["optimizer"].items():
-        # Step counts and means of squared gradients cannot be negative.
-        if name.endswith((".step", ".exp_avg_sq")) and bool((tensor < 0).any()):
+        # Step counts and means of squares cannot be negative.
+        is_count = name.endswith((".step", ".exp_avg_sq", ".square_avg", ".acc_delta"))
+        if is_count and bool((tensor < 0).any()):
             raise _misfit(run.checkpoint(LAST), f"optimizer: tensor {name!r} is negative")
     path = run.checkpoint(LAST) / METADATA
     try:

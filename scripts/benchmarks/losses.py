@@ -13,7 +13,8 @@ from nmt.training.objective.cross_entropy import (
     chunked_cross_entropy,
     label_smoothed_cross_entropy,
 )
-from nmt.training.optim.optimizer import Adam, apply_gradients
+from nmt.training.optim.optimizer import apply_gradients
+from nmt.training.optim.rules import Adam
 
 
 def loss_of(

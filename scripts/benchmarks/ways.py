@@ -16,7 +16,9 @@ from nmt.core.batch import Batch, make_batch
 from nmt.core.special_tokens import PAD
 from nmt.nn.model import Model
 from nmt.training.objective.objective import Objective
-from nmt.training.optim.optimizer import Adam, apply_gradients
+from nmt.training.objective.output_loss import LabelSmoothing
+from nmt.training.optim.optimizer import apply_gradients
+from nmt.training.optim.rules import Adam
 
 FIRST_WORD = 4
 SMOOTHING = 0.1
@@ -117,7 +119,7 @@ def make_model(sizes: Sizes, *, fused: bool = True) -> Model:
 def updates(model: Model, precision: torch.dtype = torch.float32) -> Update:
     """Return an update function like that of `nmt train`."""
     optimizer = Adam(model)
-    objective = Objective(SMOOTHING, precision=precision)
+    objective = Objective((LabelSmoothing(weight=SMOOTHING),), precision)
 
     def update(batch: Batch) -> Tensor:
         with record_function(FORWARD):

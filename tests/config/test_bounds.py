@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from nmt.config import registry
 from nmt.config.data import CorpusConfig, DataConfig, FilterConfig
 from nmt.config.decoding import DecodingConfig, ShortlistConfig
+from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
 from nmt.config.model import (
     AttentionConfig,
     DecoderConfig,
@@ -18,9 +19,6 @@ from nmt.config.registry import Options
 from nmt.config.training import (
     CheckpointConfig,
     EarlyStoppingConfig,
-    GuidedAttentionConfig,
-    ReinforceConfig,
-    ScheduledSamplingConfig,
     TrainingConfig,
     ValidationConfig,
 )
@@ -109,6 +107,8 @@ GROUPS = [
     (DecodingConfig, "max_source_length", whole(1, 100_000)),
 ]
 
+ADAMS = ("adam", "adamw", "radam")
+
 PLUG_INS = [
     ("TOKENIZERS", "sentencepiece", "vocabulary_size", whole(5, 500_000)),
     ("TOKENIZERS", "sentencepiece", "character_coverage", ([TINY, 1.0], [0.0, 1.0 + TINY])),
@@ -142,12 +142,23 @@ PLUG_INS = [
     ("ALIGNMENTS", "gumbel", "temperature", SCALE),
     ("ALIGNMENTS", "monotonic", "noise", NOT_NEGATIVE),
     ("ALIGNMENTS", "hard", "expected", CHANCE),
-    *(("OPTIMIZERS", name, "learning_rate", POSITIVE) for name in ("adam", "adamw", "sgd")),
-    *(("OPTIMIZERS", name, "beta1", DECAY) for name in ("adam", "adamw")),
-    *(("OPTIMIZERS", name, "beta2", DECAY) for name in ("adam", "adamw")),
-    *(("OPTIMIZERS", name, "epsilon", ([1e-30, 1.0], [0.0, 1.1])) for name in ("adam", "adamw")),
-    *(("OPTIMIZERS", name, "weight_decay", NOT_NEGATIVE) for name in ("adamw", "sgd")),
-    ("OPTIMIZERS", "sgd", "momentum", DECAY),
+    *(("OPTIMIZERS", name, "learning_rate", POSITIVE) for name in (*ADAMS, "adadelta", "sgd")),
+    *(("OPTIMIZERS", name, "beta1", DECAY) for name in ADAMS),
+    *(("OPTIMIZERS", name, "beta2", DECAY) for name in ADAMS),
+    *(("OPTIMIZERS", name, "epsilon", ([1e-30, 1.0], [0.0, 1.1])) for name in (*ADAMS, "adadelta")),
+    *(("OPTIMIZERS", name, "weight_decay", NOT_NEGATIVE) for name in ("adamw", "muon", "sgd")),
+    *(("OPTIMIZERS", name, "momentum", DECAY) for name in ("muon", "sgd")),
+    ("OPTIMIZERS", "adadelta", "rho", DECAY),
+    ("OPTIMIZERS", "muon", "learning_rate", POSITIVE),
+    ("OPTIMIZERS", "muon", "adamw_learning_rate", POSITIVE),
+    ("LOSSES", "label_smoothing", "weight", SHARE),
+    *(
+        ("LOSSES", name, "weight", POSITIVE)
+        for name in ("r_drop", "coverage_loss", "guided_attention", "entropy")
+    ),
+    ("LOSSES", "reinforce", "weight", NOT_NEGATIVE),
+    ("LOSSES", "reinforce", "entropy", NOT_NEGATIVE),
+    ("LOSSES", "reinforce", "discount", CHANCE),
     *(("SCHEDULES", name, "warmup", AT_LEAST_0) for name in ("constant", "plateau", "cosine")),
     ("SCHEDULES", "constant", "cooldown", AT_LEAST_0),
     ("SCHEDULES", "inverse_square_root", "warmup", AT_LEAST_1),

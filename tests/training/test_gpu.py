@@ -1,5 +1,6 @@
 """Updates on a GPU: the same as on a CPU, without waiting, and in the memory that there is."""
 
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,8 @@ from torch.nn.utils import parameters_to_vector
 
 from nmt.core.batch import LocalUpdate, make_batch, map_tensors
 from nmt.training.logs.running_metrics import RunningMetrics
-from nmt.training.objective.objective import Objective
-from nmt.training.optim.optimizer import SGD
+from nmt.training.objective.objective import build_objective
+from nmt.training.optim.rules import SGD
 from nmt.training.signals import Interruption
 from nmt.training.state import TrainingState
 from nmt.training.trainer import Trainer
@@ -28,7 +29,7 @@ def on_gpu(state: TrainingState, precision: torch.dtype = torch.float32) -> Trai
     state.device = GPU
     state.model = tiny_model().to(GPU)
     state.optimizer = SGD(state.model, learning_rate=0.1, momentum=0.5)
-    state.objective = Objective(state.config.label_smoothing, precision=precision)
+    state.objective = build_objective(state.config, precision)
     state.running_metrics = RunningMetrics(GPU)
     return state
 
@@ -56,17 +57,20 @@ def test_updates_are_those_of_a_cpu(make_state: MakeState) -> None:
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_an_update_waits_for_nothing(make_state: MakeState, precision: torch.dtype) -> None:
+def test_an_update_waits_once(make_state: MakeState, precision: torch.dtype) -> None:
     state, given = on_gpu(make_state(), precision), portions(4)
     update(state, given[:2])  # the first ones compile and choose kernels
     with state.reporter.opened():
         trainer = Trainer(state, Interruption())
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            for portion in given[2:]:
-                trainer.train_step(portion)
-        finally:
-            torch.cuda.set_sync_debug_mode("default")
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                for portion in given[2:]:
+                    trainer.train_step(portion)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+    assert len(waits) == len(given[2:]), "each for the norm of its gradient"
 
 
 def test_a_batch_that_does_not_fit_is_split(make_state: MakeState) -> None:

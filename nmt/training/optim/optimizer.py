@@ -1,118 +1,115 @@
 """Optimizers, and one step: all-reduce gradients, clip them, and apply them if finite."""
 
-from collections.abc import Collection
-from typing import Annotated, Final
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, Final
 
 import torch
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Gt, Le
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from nmt.core.errors import ConfigError
 from nmt.distributed.process_group import ProcessGroup
 
-ParameterGroups = list[dict[str, object]]
+ParameterGroups = list[dict[str, Any]]
 
 GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Dtypes of the gradient all-reduce; the range of float16 is too small."""
+_OPTION_TYPES: Final = (bool, int, float, tuple[float, float])
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Range of learning rates with which an optimizer trains well.
+
+    Attributes:
+        lowest: lowest rate that learns in reasonable time.
+        usual: a good first choice.
+        highest: highest rate that does not diverge; halved for plain recurrent cells, which have no
+            gates.
+    """
+
+    lowest: float
+    usual: float
+    highest: float
 
 
 class Optimizer(torch.optim.Optimizer):
-    """A fused torch optimizer that can skip a step, controlled by a flag on the device.
+    """Optimizer whose learning rate a schedule sets.
+
+    A subclass takes the model before the `*`, and its options after it. Its other base may be any
+    optimizer of torch whose step takes no closure. It keeps its state in tensors. It is not called
+    for updates with gradients that are not finite.
 
     Attributes:
-        found_inf: 1 to skip the next step, including the update of momenta. Fused kernels read it
-            on the device, so no synchronisation is needed.
+        state_keys: names of the tensors that it keeps for a parameter; None: any.
+        rates: learning rates that train well; None: not known.
     """
 
-    found_inf: Tensor | None = None
+    state_keys: tuple[str, ...] | None = None
+    rates: Rates | None = None
+
+    def __init_subclass__(cls) -> None:
+        """Refuse optimizers that compute the loss themselves, or need sparse gradients."""
+        closure = signature(cls.step).parameters.get("closure")
+        problem = ""
+        if closure is not None and closure.default is closure.empty:
+            problem = "computes the loss several times in a step"
+        elif issubclass(cls, torch.optim.SparseAdam):
+            problem = "needs sparse gradients, and the model has none"
+        if problem:
+            raise ConfigError(f"{cls.__name__} {problem}; choose another optimizer, such as adam")
+
+    @classmethod
+    def adopt(cls, kind: type) -> type["Optimizer"]:
+        """Return a class from outside the package as a plug-in, such as `torch.optim.NAdam`.
+
+        Raises:
+            ConfigError: it is no optimizer, or one that cannot be used.
+        """
+        if issubclass(kind, Optimizer):
+            return kind
+        if not issubclass(kind, torch.optim.Optimizer) or "lr" not in signature(kind).parameters:
+            raise ConfigError(
+                f"{kind.__name__} is not an optimizer with the argument lr; extend "
+                f"{cls.__module__}.Optimizer"
+            )
+        return _wrap(kind)
 
     def set_learning_rate(self, value: float) -> None:
-        """Set the learning rate of all following steps."""
+        """Set the learning rate of all following steps; groups with a `rate` multiply it."""
         for group in self.param_groups:
-            group["lr"] = value
+            group["lr"] = value * group.get("rate", 1.0)
 
 
-class Adam(Optimizer, torch.optim.Adam):
-    """Adam (Kingma & Ba 2015, algorithm 1).
+@functools.cache
+def _wrap(kind: type[torch.optim.Optimizer]) -> type[Optimizer]:
+    """Return an optimizer of torch as a plug-in; its options are its numbers and flags."""
+    found = signature(kind).parameters
+    rate = Annotated[float, Gt(0.0), Le(1_000)]
+    options = [
+        Parameter("model", Parameter.POSITIONAL_OR_KEYWORD),
+        found["lr"].replace(name="learning_rate", annotation=rate, kind=Parameter.KEYWORD_ONLY),
+        *(
+            option.replace(kind=Parameter.KEYWORD_ONLY)
+            for option in found.values()
+            if option.annotation in _OPTION_TYPES and option.name != "lr"
+        ),
+    ]
 
-    Args:
-        model: whose parameters are trained.
-        learning_rate: the step size; the schedule multiplies it.
-        beta1: decay of the mean of the gradient.
-        beta2: decay of the mean of its square.
-        epsilon: added to the denominator.
-    """
+    def construct(self: Any, model: nn.Module, *, learning_rate: float, **others: Any) -> None:
+        groups = parameter_groups(model, others.get("weight_decay", 0.0))
+        try:
+            kind.__init__(self, groups, lr=learning_rate, **others)
+        except ValueError as error:
+            raise ConfigError(f"training.optimizer: {error}; choose another value") from None
 
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
-        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
-        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
-    ) -> None:
-        groups, betas = parameter_groups(model, weight_decay=0.0), (beta1, beta2)
-        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
-
-
-class AdamW(Optimizer, torch.optim.AdamW):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
-
-    Args:
-        model: whose parameters are trained.
-        learning_rate: the step size; the schedule multiplies it.
-        beta1: decay of the mean of the gradient.
-        beta2: decay of the mean of its square.
-        epsilon: added to the denominator.
-        weight_decay: share of a weight taken off at each step, times the learning rate.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
-        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
-        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
-        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
-    ) -> None:
-        groups, betas = parameter_groups(model, weight_decay), (beta1, beta2)
-        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
-
-
-class SGD(Optimizer, torch.optim.SGD):
-    """Stochastic gradient descent, as in Luong 2015, section 4.1.
-
-    Args:
-        model: whose parameters are trained.
-        learning_rate: the step size; the schedule multiplies it.
-        momentum: share of the last step that is repeated.
-        weight_decay: strength of the L2 penalty.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1.0,
-        momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
-        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.0,
-    ) -> None:
-        groups = parameter_groups(model, weight_decay)
-        super().__init__(groups, lr=learning_rate, momentum=momentum, fused=True)
-        start_momenta(self)
-
-
-def start_momenta(optimizer: torch.optim.Optimizer) -> None:
-    """Initialise the momenta of SGD, if it uses momentum, to zero.
-
-    Otherwise, the first step allocates them uninitialised, and leaves them so if it is skipped.
-    """
-    for group in optimizer.param_groups:
-        for parameter in group["params"] if group.get("momentum", 0.0) > 0.0 else ():
-            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    members = {"__init__": construct, "__signature__": Signature(options), "__doc__": kind.__doc__}
+    wrapped: type[Optimizer] = type(kind.__name__, (Optimizer, kind), members)
+    return wrapped
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> ParameterGroups:
@@ -154,6 +151,8 @@ def all_reduce_gradients(
 def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None) -> Tensor:
     """Clip the gradients, make one step, and clear them; skip the step if a value is not finite.
 
+    Waits for the device, to know whether to skip it.
+
     Args:
         optimizer: holds the parameters.
         loss: scalar, the loss of the gradients; only checked for being finite.
@@ -165,41 +164,52 @@ def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
     norm = norm + torch.where(torch.isfinite(loss), 0.0, torch.nan)
-    if clip_norm is not None:
-        clip_grads_with_norm_(parameters, clip_norm, norm)
-    optimizer.found_inf = (~torch.isfinite(norm)).float()
-    optimizer.step()
+    if torch.isfinite(norm):
+        if clip_norm is not None:
+            clip_grads_with_norm_(parameters, clip_norm, norm)
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return norm
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """Return momenta and step counts as named tensors, for a checkpoint."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{key}": value
-        for index, entries in state.items()
-        for key, value in entries.items()
-        if isinstance(value, Tensor)
-    }
+    """Return momenta and step counts as named tensors, for a checkpoint.
+
+    Raises:
+        ConfigError: a plug-in keeps state that is not in tensors.
+    """
+    tensors = {}
+    for index, entries in optimizer.state_dict()["state"].items():
+        for key, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{key}"] = value
+            elif value is not None:
+                raise ConfigError(
+                    f"training.optimizer: {type(optimizer).__name__} keeps {key!r} as "
+                    f"{type(value).__name__}, which cannot be saved; make it a tensor"
+                )
+    return tensors
 
 
-def optimizer_shapes(optimizer: Optimizer, found: Collection[str]) -> dict[str, Tensor]:
+def optimizer_shapes(optimizer: Optimizer, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors that a checkpoint must have, on the meta device.
 
     Args:
         optimizer: holds the parameters.
-        found: names of the saved tensors. A parameter that never had a gradient has no state.
+        found: the saved tensors. A parameter that never had a gradient has no state.
     """
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    options = optimizer.param_groups[0]
-    keys = ("step", "exp_avg", "exp_avg_sq") if "betas" in options else ("momentum_buffer",)
-    begun = {name.partition(".")[0] for name in found}
-    return {
-        f"{index}.{key}": torch.empty(() if key == "step" else parameter.shape, device="meta")
-        for index, parameter in enumerate(parameters)
-        for key in (keys if str(index) in begun else ())
-    }
+    needed = {}
+    for index, parameter in enumerate(
+        p for group in optimizer.param_groups for p in group["params"]
+    ):
+        own = {name for name in found if name.partition(".")[0] == str(index)}
+        if optimizer.state_keys is None:
+            needed |= {name: found[name].to("meta") for name in own}
+        elif own:
+            for key in optimizer.state_keys:
+                shape = () if key == "step" else parameter.shape
+                needed[f"{index}.{key}"] = torch.empty(shape, device="meta")
+    return needed
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -1,13 +1,15 @@
 """Optimizer state sharded over processes (ZeRO-1: Rajbhandari 2020)."""
 
-from inspect import signature
+from inspect import signature, unwrap
 from typing import Any
 
 import torch
 from torch.distributed.optim import ZeroRedundancyOptimizer
 
+from nmt.core.errors import ConfigError
 from nmt.distributed.process_group import ProcessGroup, guarded
-from nmt.training.optim.optimizer import Optimizer, start_momenta
+from nmt.training.optim.optimizer import Optimizer
+from nmt.training.optim.rules import start_momenta
 
 
 class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
@@ -18,25 +20,29 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
     Args:
         whole: the optimizer for one process; it must not be used afterwards.
         group: the processes.
+
+    Raises:
+        ConfigError: the steps of the optimizer are not those of one in `torch.optim`.
     """
 
     def __init__(self, whole: Optimizer, group: ProcessGroup) -> None:
         kind = next(
             base for base in type(whole).mro() if base.__module__.startswith("torch.optim.")
         )
+        if kind is torch.optim.Optimizer or unwrap(type(whole).step) is not unwrap(kind.step):
+            raise ConfigError(
+                f"training.ranks.shard_optimizer: {type(whole).__name__} takes steps of its own, "
+                "which cannot be sharded; set it to false"
+            )
         options = signature(kind).parameters
         given = {key: value for key, value in whole.defaults.items() if key in options}
         groups = [
             {key: each[key] for key in ("params", "weight_decay")} for each in whole.param_groups
         ]
         ZeroRedundancyOptimizer.__init__(self, groups, kind, **given)
+        self.state_keys = whole.state_keys
         self._is_first = group.is_first
         start_momenta(self.optim)
-
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Make one step, unless `found_inf` is set."""
-        self.optim.found_inf = self.found_inf
-        ZeroRedundancyOptimizer.step(self)
 
     def _sync_params(self) -> None:
         """Exchange the updated shares of all processes; called by torch in a step."""

@@ -1,20 +1,23 @@
 """Shares of an optimizer's state; `tests/integration/test_train_ranks.py` has several."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
+from nmt.core.errors import ConfigError
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
+from nmt.training.optim.muon import Muon
 from nmt.training.optim.optimizer import (
-    AdamW,
     Optimizer,
     apply_gradients,
     optimizer_tensors,
     restore_optimizer,
 )
+from nmt.training.optim.rules import AdamW
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +78,40 @@ def test_step_reports_a_lost_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ZeroRedundancyOptimizer, "_sync_params", lose)
     with pytest.raises(LostProcessError, match=r"\(Connection closed by peer\)$"):
         train(model, sharded, 1)
+
+
+class OwnStep(AdamW):
+    """Takes steps that `ZeroRedundancyOptimizer` would not take."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        super().step()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("kind", [Muon, OwnStep])
+def test_steps_that_are_not_those_of_torch_are_not_sharded(kind: type[Optimizer]) -> None:
+    from nmt.training.optim.zero import ShardedOptimizer
+
+    optimizer: Any = kind
+    with pytest.raises(ConfigError) as caught:
+        ShardedOptimizer(optimizer(nn.Linear(3, 2)), ProcessGroup())
+    assert str(caught.value) == (
+        f"training.ranks.shard_optimizer: {kind.__name__} takes steps of its own, which cannot be "
+        "sharded; set it to false"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_adopted_optimizers_are_sharded() -> None:
+    from nmt.training.optim.zero import ShardedOptimizer
+
+    nadam: Any = Optimizer.adopt(torch.optim.NAdam)
+    weights = []
+    for is_sharded in (False, True):
+        torch.manual_seed(1)
+        model = nn.Linear(3, 2)
+        optimizer: Optimizer = nadam(model, learning_rate=0.1, momentum_decay=0.3)
+        if is_sharded:
+            optimizer = ShardedOptimizer(optimizer, ProcessGroup())
+        weights.append(train(model, optimizer, 3))
+    assert torch.equal(*weights)
