@@ -39,6 +39,8 @@ PARTS = {
         "training.validation.best=LengthMatch",
         "training.early_stopping=null",
     ],
+    "loss_term": ["training.losses=[{name: loss_term.py:PeakedAttention, weight: 0.5}]"],
+    "optimizer": ["training.optimizer={name: optimizer.py:Lion, learning_rate: 1e-3}"],
     "schedule": ["training.schedule={name: schedule.py:Halving, every: 1}"],
     "corpus": [
         "data.train={name: corpus.py:Csv, file: train.csv, source_column: en, target_column: de}",
@@ -87,10 +89,10 @@ def test_a_class_in_one_file_is_checked_trained_and_used(
 
 
 def test_a_resumed_run_continues_bit_for_bit(nmt: Command, corpus: Path) -> None:
-    for part in ("schedule", "score"):
+    options = ["training.checkpoints.every=2"]
+    for part in ("schedule", "score", "loss_term", "optimizer"):
         shutil.copy(OUTSIDE / f"{part}.py", corpus)
-    options = [*PARTS["schedule"], *PARTS["score"]]
-    options += ["--plugin", "schedule.py", "--plugin", "score.py", "training.checkpoints.every=2"]
+        options += [*PARTS[part], "--plugin", f"{part}.py"]
     for run, updates in (("runs/once", 4), ("runs/twice", 2), ("runs/twice", 4)):
         resume = ["--resume"] if (corpus / run).exists() else []
         last = f"training.max_updates={updates}"
@@ -101,6 +103,25 @@ def test_a_resumed_run_continues_bit_for_bit(nmt: Command, corpus: Path) -> None
         for run in ("runs/once", "runs/twice")
     )
     assert once == twice
+
+
+def test_an_optimizer_of_torch_resumes_bit_for_bit(nmt: Command, corpus: Path) -> None:
+    optimizer = "{name: torch.optim:NAdam, learning_rate: 1e-3, betas: [0.8, 0.9]}"
+    options = [f"training.optimizer={optimizer}", "--plugin", "torch.optim"]
+    for run, updates in (("runs/once", 4), ("runs/twice", 2), ("runs/twice", 4)):
+        resume = ["--resume"] if (corpus / run).exists() else []
+        last = f"training.max_updates={updates}"
+        outcome = nmt("train", "tiny.yaml", f"run={run}", last, *options, *resume)
+        assert outcome.code == 0, outcome.err
+    once, twice = (
+        (corpus / run / "checkpoints/last/model.safetensors").read_bytes()
+        for run in ("runs/once", "runs/twice")
+    )
+    assert once == twice
+    options[0] = "training.optimizer=torch.optim:LBFGS"
+    nmt("train", "tiny.yaml", "run=runs/other", *options).assert_refused(
+        "training.optimizer: LBFGS computes the loss several times in a step; choose another"
+    )
 
 
 def test_workers_import_the_files_of_the_command(
