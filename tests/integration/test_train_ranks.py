@@ -166,6 +166,36 @@ def test_shares_of_the_optimizer_are_gathered_and_dealt_out_again(launch: Launch
     assert_same_training("runs/sharded", one)
 
 
+# A loss that is not finite once, in one process.
+BAD_LOSS = """
+import os
+
+import torch
+
+from nmt.training.objective.loss_term import LossTerm
+
+calls = []
+
+class BadLoss(LossTerm):
+    def __call__(self, outputs):
+        calls.append(outputs)
+        is_bad = os.environ["RANK"] == "1" and len(calls) == 2
+        return torch.tensor(torch.nan) if is_bad else None
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharded", ["false", "true"])
+def test_processes_skip_the_same_bad_update(launch: Launch, folder: Path, sharded: str) -> None:
+    (folder / "bad_loss.py").write_text(BAD_LOSS)
+    run = f"runs/bad_{sharded}"
+    words = ("-m", "nmt", "train", "config.yaml", f"run={run}", "--plugin", "bad_loss.py")
+    options = ("training.losses=[bad_loss.py:BadLoss]", "training.max_updates=4")
+    result = launch(2, *words, *options, f"training.ranks.shard_optimizer={sharded}")
+    assert result.returncode == 0, result.stderr
+    assert metrics(run)[-1]["num_skipped"] == 1
+
+
 @pytest.mark.slow
 def test_gradients_in_16_bits_train_nearly_alike(launch: Launch, one: str) -> None:
     run = "runs/bfloat16"

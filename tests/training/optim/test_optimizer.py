@@ -430,10 +430,9 @@ def test_saved_tensors_are_those_that_a_resume_needs(model: nn.Module, name: str
     assert find_misfit(saved, optimizer_shapes(optimizer, saved)) is None
     more = {**saved, "99.step": torch.tensor(1.0)}
     assert find_misfit(more, optimizer_shapes(optimizer, more)) is not None
-    if optimizer.state_keys is not None:
+    if optimizer.state_keys is not None and len(optimizer.state_keys) > 1:
         del saved[f"0.{optimizer.state_keys[-1]}"]
-        if saved:
-            assert find_misfit(saved, optimizer_shapes(optimizer, saved)) is not None
+        assert find_misfit(saved, optimizer_shapes(optimizer, saved)) is not None
 
 
 @pytest.mark.gpu
