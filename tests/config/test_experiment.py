@@ -343,10 +343,10 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
 
 def test_losses_with_a_key_are_set_by_it() -> None:
     assert problem(training={"losses": ["r_drop"]}) == (
-        "training.losses[0]: 'r_drop' has a key of its own; set training.r_drop"
+        "training.losses.0: 'r_drop' has a key of its own; set training.r_drop"
     )
-    assert problem(training={"losses": [{"name": "entropy", "wait": 1}]}) == (
-        "training.losses[0].wait: unknown option 'wait' of loss term 'entropy' (did you mean "
+    assert problem(training={"losses": [{"name": "entropy", "weigth": 1}]}) == (
+        "training.losses.0.weigth: unknown option 'weigth' of loss term 'entropy' (did you mean "
         "'weight'?); allowed: weight"
     )
 
