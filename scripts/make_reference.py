@@ -41,7 +41,7 @@ _EXAMPLE = {
     },
 }
 _PLAIN = {
-    PlugIn: "plug-in",
+    PlugIn: "plug-ins",
     int: "whole number",
     float: "number",
     bool: "true or false",

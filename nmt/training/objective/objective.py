@@ -62,7 +62,8 @@ class Objective:
     def _token_loss(
         self, model: Model, batch: Batch, decoded: DecoderOutput, log_probabilities: Tensor | None
     ) -> TokenLoss:
-        smoothing = sum(term.weight for term in self.terms if isinstance(term, LabelSmoothing))
+        weights = [term.weight for term in self.terms if isinstance(term, LabelSmoothing)]
+        smoothing = sum(weights, start=0.0)
         if log_probabilities is not None:
             return label_smoothed_nll(log_probabilities, batch.labels, smoothing)
         projection = model.projection

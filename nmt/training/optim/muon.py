@@ -48,7 +48,7 @@ class Muon(Optimizer):
         rules = ((self._muon, self.param_groups[:1]), (self._adamw, self.param_groups[1:]))
         for rule, groups in rules:
             rule.state, rule.param_groups = self.state, groups  # `load_state_dict` replaces them
-            rule.step()
+            rule.step()  # type: ignore[no-untyped-call]
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:

@@ -77,7 +77,7 @@ class Optimizer(torch.optim.Optimizer):
                 f"{kind.__name__} is not an optimizer with the argument lr; extend "
                 f"{cls.__module__}.Optimizer"
             )
-        return _wrap(kind)
+        return _wrap(kind)  # type: ignore[arg-type]  # torch redefines __hash__
 
     def set_learning_rate(self, value: float) -> None:
         """Set the learning rate of all following steps; groups with a `rate` multiply it."""
@@ -86,7 +86,7 @@ class Optimizer(torch.optim.Optimizer):
 
 
 @functools.cache
-def _wrap(kind: type[torch.optim.Optimizer]) -> type[Optimizer]:
+def _wrap(kind: Any) -> type[Optimizer]:
     """Return an optimizer of torch as a plug-in; its options are its numbers and flags."""
     found = signature(kind).parameters
     rate = Annotated[float, Gt(0.0), Le(1_000)]
@@ -198,7 +198,7 @@ def optimizer_shapes(optimizer: Optimizer, found: Mapping[str, Tensor]) -> dict[
         optimizer: holds the parameters.
         found: the saved tensors. A parameter that never had a gradient has no state.
     """
-    needed = {}
+    needed: dict[str, Tensor] = {}
     for index, parameter in enumerate(
         p for group in optimizer.param_groups for p in group["params"]
     ):

@@ -26,7 +26,7 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
     """
 
     def __init__(self, whole: Optimizer, group: ProcessGroup) -> None:
-        kind = next(
+        kind: Any = next(
             base for base in type(whole).mro() if base.__module__.startswith("torch.optim.")
         )
         if kind is torch.optim.Optimizer or unwrap(type(whole).step) is not unwrap(kind.step):

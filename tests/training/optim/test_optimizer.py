@@ -426,7 +426,7 @@ def test_saved_tensors_are_those_that_a_resume_needs(model: nn.Module, name: str
     with_gradients(model, 1)
     apply_gradients(optimizer, FINE, None)
     saved = optimizer_tensors(optimizer)
-    assert saved
+    assert saved or name == "SGD", "torch's has no momentum by default"
     assert find_misfit(saved, optimizer_shapes(optimizer, saved)) is None
     more = {**saved, "99.step": torch.tensor(1.0)}
     assert find_misfit(more, optimizer_shapes(optimizer, more)) is not None
