@@ -1,11 +1,12 @@
 """Options of the loss that are groups: scheduled sampling, guided attention, and REINFORCE."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from nmt.config.messages import refuse
-from nmt.config.registry import Options
+from nmt.config.registry import Options, PlugIn
 from nmt.config.values import Positive, PositiveStrength, Strength
 
 
@@ -42,3 +43,18 @@ class ReinforceConfig(Options):
     """Weight of the entropy bonus."""
     discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """Discount of the rewards of later words; 0: a position is only rewarded for its own word."""
+
+
+def list_terms(
+    weights: Mapping[str, float], groups: Mapping[str, Options | None]
+) -> dict[str, PlugIn]:
+    """Return the loss terms that have a key of their own, by key.
+
+    Args:
+        weights: weight of each term that is set by a number; 0: off.
+        groups: options of each term that has more than a weight; None: off.
+    """
+    options: dict[str, dict[str, Any]] = {}
+    options |= {key: {"weight": weight} for key, weight in weights.items() if weight > 0.0}
+    options |= {key: dict(group) for key, group in groups.items() if group is not None}
+    return {key: PlugIn.model_validate({"name": key, **options[key]}) for key in options}

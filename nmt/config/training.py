@@ -12,7 +12,12 @@ from pydantic import (
     model_serializer,
 )
 
-from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
+from nmt.config.losses import (
+    GuidedAttentionConfig,
+    ReinforceConfig,
+    ScheduledSamplingConfig,
+    list_terms,
+)
 from nmt.config.messages import explain, refuse, show
 from nmt.config.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Options, PlugIn
 from nmt.config.values import NumCandidates, Positive, Probability, Strength, Text
@@ -243,11 +248,8 @@ class TrainingConfig(Options):
         weights = {
             key: getattr(self, key) for key in ("label_smoothing", "coverage_loss", "r_drop")
         }
-        options = {key: {"weight": weight} for key, weight in weights.items() if weight > 0.0}
-        if self.guided_attention is not None:
-            options["guided_attention"] = dict(self.guided_attention)
-        options["reinforce"] = dict(self.reinforce)
-        terms = {key: PlugIn.model_validate({"name": key, **options[key]}) for key in options}
+        groups = {"guided_attention": self.guided_attention, "reinforce": self.reinforce}
+        terms = list_terms(weights, groups)
         return terms | {f"losses[{index}]": term for index, term in enumerate(self.losses)}
 
     def _check(self) -> None:

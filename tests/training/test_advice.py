@@ -65,7 +65,7 @@ def test_the_rate_that_is_advised_is_taken() -> None:
 
 def test_an_optimizer_that_nothing_is_known_of_gets_no_advice() -> None:
     given = config()
-    optimizer = PlugIn(name="mine", learning_rate=1e9)
+    optimizer = PlugIn(name="adadelta", learning_rate=1e3)
     training = given.training.model_copy(update={"optimizer": optimizer})
     assert advise_on_rate(given.model_copy(update={"training": training}), schedule()) is None
 
