@@ -271,5 +271,7 @@ def allocate(model: Model, device: torch.device) -> None:
     for module in model.modules():
         for name, weight in module.named_parameters(recurse=False):
             if weight not in allocated:
-                allocated[weight] = nn.Parameter(torch.empty_like(weight, device=device))
+                allocated[weight] = nn.Parameter(
+                    torch.empty(weight.shape, dtype=weight.dtype, device=device)
+                )
             setattr(module, name, allocated[weight])

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from sacrebleu.metrics.base import Metric as SacrebleuScorer
 from sacrebleu.metrics.bleu import BLEU
 
@@ -36,7 +36,7 @@ class Bleu(SacrebleuMetric):
     lowercase: bool = False
     smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp"
     smooth_value: Annotated[float, Ge(0.0)] | None = None
-    max_ngram_order: Annotated[int, Ge(1)] = 4
+    max_ngram_order: Annotated[int, Ge(1), Le(100)] = 4
     effective_order: bool = False
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from sacrebleu.metrics.chrf import CHRF
 
 from nmt.evaluation.metric import SacrebleuMetric
@@ -25,8 +25,8 @@ class Chrf(SacrebleuMetric):
     name = "chrf"
     scorer = CHRF
 
-    char_order: Annotated[int, Ge(1)] = 6
-    word_order: Annotated[int, Ge(0)] = 0
+    char_order: Annotated[int, Ge(1), Le(100)] = 6
+    word_order: Annotated[int, Ge(0), Le(100)] = 0
     beta: Annotated[int, Ge(1)] = 2
     lowercase: bool = False
     whitespace: bool = False

@@ -187,9 +187,10 @@ def test_tied_weights_get_memory_once() -> None:
 def test_models_without_memory_import_no_compiler_of_torch() -> None:
     """In a new process, as every command that loads a run waits for what is imported."""
     program = (
-        "import sys; from nmt.build.model import build_without_memory;"
+        "import sys; import torch; from nmt.build.model import allocate, build_without_memory;"
         "from nmt.config.model import ModelConfig;"
-        "weights = build_without_memory(ModelConfig(), 5, 7).state_dict();"
+        "model = build_without_memory(ModelConfig(), 5, 7); weights = model.state_dict();"
+        "allocate(model, torch.device('cpu'));"
         "assert weights['target_embedding.table.weight'].shape == (7, 256);"
         "assert all(weight.is_meta for weight in weights.values());"
         "assert not {'torch._dynamo', 'sympy'} & sys.modules.keys()"
