@@ -103,7 +103,7 @@ def test_an_unknown_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
     assert cli.main(["trian"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("nmt: error: ")
-    assert "unknown command 'trian' (did you mean 'train'?); allowed: train, " in err
+    assert "unknown command 'trian' (did you mean 'train'?); allowed: demo, train, " in err
     assert "translate" in err
     assert err.count("\n") == 1
 
