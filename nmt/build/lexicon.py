@@ -59,11 +59,11 @@ def read_lexicon(
         if not is_entry:
             raise DataError(
                 f"{path}, line {number}: must be a source word, a target word and a probability "
-                f"above 0 and not above 1, with tabs between, not {line!r}"
+                f"(above 0, at most 1), separated by tabs, not {line!r}"
             )
         entries += [(int(s), int(t), probability) for s, t in product(*sides) if UNK not in (s, t)]
     if not entries:
-        raise DataError(f"{path}: has no entry that the run has tokens for")
+        raise DataError(f"{path}: has no words of the run's vocabularies; use another table")
     return make_lexicon(entries, _blocks(corpora()), *tokenizers.sizes)
 
 

@@ -67,11 +67,11 @@ def warn_about_normalization(
     if found:
         (before, after), lowercase = found[0], str(normalizer.lowercase).lower()
         logger.warning(
-            f"{name}: the model cannot write {len(found):,} of {len(references):,} references as "
-            f"they are, which costs score: its tokenizer changes {before!r} to {after!r} "
+            f"{name}: the model cannot write {len(found):,} of {len(references):,} references "
+            f"exactly, which lowers the score: its tokenizer changes {before!r} to {after!r} "
             f"(normalization: {normalizer.normalization}, lowercase: {lowercase}); train with "
-            "tokenizer.normalization=nfc and tokenizer.lowercase=false, or measure on text that is "
-            "changed in the same way"
+            "tokenizer.normalization=nfc and tokenizer.lowercase=false, or change the references "
+            "in the same way"
         )
 
 

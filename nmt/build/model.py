@@ -175,8 +175,8 @@ def require_memory(
     needed = copies * size * torch.float32.itemsize
     if needed > free:
         raise ConfigError(
-            f"model: {size:,} parameters take at least {needed / 2**30:,.1f} GiB in training, and "
-            f"{free / 2**30:,.1f} GiB are free on {device}; lower the hidden_size or num_layers of "
+            f"model: {size:,} parameters need at least {needed / 2**30:,.1f} GiB in training, of "
+            f"{free / 2**30:,.1f} GiB free on {device}; lower the hidden_size or num_layers of "
             "model.encoder and model.decoder, model.embedding.size, or the vocabulary"
         )
 
@@ -218,20 +218,20 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
     weights = loaded.tensors["model"]
     if (misfit := find_misfit(weights, needed)) is not None:
         raise RunError(
-            f"{folder}: not a model of {run.folder.config} and the run's tokenizers ({misfit}): "
-            "one of them comes from another run; bring back the one that belongs here"
+            f"{folder}: does not match {run.folder.config} and the run's tokenizers ({misfit}); "
+            "put back the checkpoint, configuration or tokenizer of this run"
         )
     for part in parts:
         if (name := find_not_finite(loaded.tensors[part])) is not None:
             raise RunError(
-                f"{folder}: tensor {name!r} of {part} holds NaN or infinite numbers; use another "
+                f"{folder}: tensor {name!r} of {part} has NaN or infinite values; use another "
                 "checkpoint, or train again with a lower learning rate"
             )
     for name, tensor in weights.items():
         if bool((tensor.abs() > _LARGEST_WEIGHT).any()):
             raise RunError(
-                f"{folder}: tensor {name!r} of model holds numbers above {_LARGEST_WEIGHT:g}, "
-                "whose products are infinite; use another checkpoint, or train again with a lower "
+                f"{folder}: tensor {name!r} of model has values above {_LARGEST_WEIGHT:g}, whose "
+                "products are infinite; use another checkpoint, or train again with a lower "
                 "learning rate"
             )
     return loaded
@@ -255,8 +255,8 @@ def load_model(
     best = run.folder.checkpoint(BEST)
     if checkpoint == BEST and not best.exists() and not is_checkpoint(best):
         raise RunError(
-            f"{run.folder.path}: there is no best checkpoint, as the run was not validated yet: "
-            "`nmt train CONFIG --resume` resumes it, or use the checkpoint `last`, if any"
+            f"{run.folder.path}: has no best checkpoint before its first validation; resume it "
+            "(`nmt train CONFIG --resume`), or use the checkpoint `last`, if any"
         )
     model = build_empty(run, source_size, target_size)
     weights = load_weights(run, checkpoint, ["model"], model).tensors["model"]

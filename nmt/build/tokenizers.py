@@ -101,13 +101,13 @@ def load_given_tokenizer(options: TokenizerConfig, path: str) -> Tokenizer:
         return load_tokenizer(Path(path))
     if not os.path.lexists(path):
         raise RunError(
-            f"{path}: no such tokenizer: give the folder of one that nmt has saved, or the .model "
-            "file of SentencePiece"
+            f"{path}: tokenizer not found; give the folder of one that nmt has saved, or a "
+            "SentencePiece .model file"
         )
     if options.name != "sentencepiece":
         raise ConfigError(
-            f"tokenizer.name: {options.name!r} cannot be combined with a file as source_path or "
-            f"target_path ({path}), which is a model of SentencePiece; set it to sentencepiece"
+            f"tokenizer.name: {options.name!r} cannot be combined with the SentencePiece model "
+            f"{path} (source_path or target_path); set it to sentencepiece"
         )
     normalizer = Normalizer(options.normalization, options.lowercase)
     alpha = float(options.options.get("sampling_alpha", 0.0))

@@ -60,7 +60,7 @@ class Arguments(PairArguments, RunArguments):
 
     format: Literal["pharaoh", "json", "npz"] = option(
         None,
-        "of the output, see below (default: pharaoh)",
+        "output format, see below (default: pharaoh)",
         default="pharaoh",
         choices=("pharaoh", "json", "npz"),
     )
@@ -68,20 +68,20 @@ class Arguments(PairArguments, RunArguments):
     alignment_units: AlignmentUnits = alignment_units("auto")
     reverse: str | None = option(
         "RUN",
-        "a run that translates the other way: the links of both are made one (--symmetrize); the "
-        "weights stay those of the first",
+        "run of the reverse direction, to merge its links with those of RUN (--symmetrize); the "
+        "weights stay those of RUN",
     )
     symmetrize: str | None = option(
         "HOW",
-        "with --reverse: grow-diag-final-and, grow-diag-final, grow-diag, intersection or union "
-        f"(default: {_SYMMETRIZATION})",
+        "how --reverse merges links: grow-diag-final-and, grow-diag-final, grow-diag, "
+        f"intersection or union (default: {_SYMMETRIZATION})",
     )
     plot: Path | None = path(
-        "draw every pair as a heat map too: FOLDER/1.png for line 1, and so on", metavar="FOLDER"
+        "also draw a heat map of each pair: FOLDER/1.png for line 1, and so on", metavar="FOLDER"
     )
     gold: Path | None = path(
-        "alignments made by hand, in Pharaoh format and the same units: the error rate goes to "
-        "stderr"
+        "manual alignments in Pharaoh format and the same units; print the alignment error rate "
+        "on stderr"
     )
 
 
@@ -116,7 +116,7 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
                 _draw(alignment, pair[0], arguments.plot / f"{number}.png")
     warnings.sum_up_unknown()
     if arguments.plot is not None:
-        print_notice(f"{number:,} heat maps are in {arguments.plot}")
+        print_notice(f"{number:,} heat maps written to {arguments.plot}")
     if gold is not None:
         gold.finish(number)
     return 0
@@ -150,10 +150,10 @@ def _check(arguments: Arguments) -> None:
         raise UserError(f"--symmetrize: {unknown('way', how, list(SYMMETRIZATIONS))}")
     if how is not None and arguments.reverse is None:
         raise UserError(
-            f"--symmetrize {how}: makes the links of two runs one; name the second (--reverse RUN)"
+            f"--symmetrize {how}: only supported with --reverse RUN; give that too, or leave it out"
         )
     if arguments.format == "npz" and arguments.output is None:
-        raise UserError("--format npz: is no text; give a file for it (-o FILE.npz)")
+        raise UserError("--format npz: needs an output file; give -o FILE.npz")
 
 
 def _load(run: "Run", arguments: Arguments) -> "Translator":
@@ -173,8 +173,8 @@ def _open_reverse(run: "Run", arguments: Arguments) -> "Run":
     for one in (run, reverse):
         if one.config.reads_grids:
             raise UserError(
-                f"--reverse {arguments.reverse}: {one.folder.path} reads grids, and no run writes "
-                "them; leave --reverse out"
+                f"--reverse {arguments.reverse}: not supported for grids, which {one.folder.path} "
+                "reads; leave it out"
             )
     return reverse
 
@@ -193,9 +193,9 @@ def _symmetrized(
         sizes = len(one.source_words), len(one.target_words)
         if sizes != (len(two.target_words), len(two.source_words)):
             raise UserError(
-                f"--reverse {arguments.reverse}: line {number} has other words for it: the line "
-                "was cut (decoding.max_source_length must be larger in both), or its tokenizer has "
-                "other pieces (--alignment-units must not be pieces)"
+                f"--reverse {arguments.reverse}: line {number} has other words in this run, "
+                "because it was cut or has other pieces; raise decoding.max_source_length in both "
+                "runs, or set --alignment-units words"
             )
         links = frozenset((source, target) for target, source in two.links)
         yield replace(one, links=symmetrize(one.links, links))

@@ -29,7 +29,7 @@ class ConfigArguments(CommandArguments):
     config: Path = positional("CONFIG", "a YAML file", type=Path)
     overrides: list[str] = positional(
         "key=value",
-        "an option other than in the file, by its dotted key: model.attention.score=general",
+        "override an option of the file by its dotted key: model.attention.score=general",
         nargs="*",
         default=[],
     )
@@ -140,7 +140,7 @@ def require_another_run(config: "Config") -> None:
     base = config.start_from
     # os.path never raises: a link may point to itself.
     if base is not None and os.path.realpath(base) == os.path.realpath(config.run):
-        raise ConfigError(f"start_from: {base}: is the run itself; give run=PATH elsewhere")
+        raise ConfigError(f"start_from: {base}: is the new run itself; give another run=PATH")
 
 
 def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> None:
@@ -155,8 +155,8 @@ def require_inputs_elsewhere(arguments: ConfigArguments, config: "Config") -> No
         if RunDirectory(Path(config.run)).would_delete(name):
             with naming_origin(arguments, key):
                 raise ConfigError(
-                    f"{key}: {name}: --overwrite would delete it with the run {config.run}; move "
-                    "it elsewhere, or give run=PATH"
+                    f"{key}: {name}: would be deleted with the run {config.run} by --overwrite; "
+                    "move it elsewhere, or give another run=PATH"
                 )
 
 
@@ -164,10 +164,10 @@ def _hint(name: Path, config: Path | None) -> str:
     """Return how a path was resolved, and the path that may have been meant."""
     if name.is_absolute():
         return ""
-    hint = f"paths are relative to the folder that nmt is run in: {Path.cwd()}"
+    hint = f"relative paths start from the working directory {Path.cwd()}"
     if config is not None and not is_missing(config.parent / name):
         found = config.parent / name
-        hint += f"; there is one beside {config}: write {found}, or run nmt there"
+        hint += f"; found next to {config}: write {found}, or run nmt there"
     return f" ({hint})"
 
 
@@ -184,7 +184,7 @@ def find_reason(key: str, config: "Config") -> str | None:
         case "decoding.mbr_candidates" if decoding.mbr == "none":
             return "decoding.mbr is none"
         case "model.decoder.dropout" if config.model.decoder.num_layers == 1:
-            return "it is between layers, and model.decoder.num_layers is 1"
+            return "it applies between layers, and model.decoder.num_layers is 1"
         case (
             "training.validation.every"
             | "training.validation.beam_size"
@@ -194,7 +194,7 @@ def find_reason(key: str, config: "Config") -> str | None:
         case "tokenizer.vocabulary_size" | "tokenizer.lowercase" | "tokenizer.normalization":
             path = tokenizer.source_path
             if path is not None and (tokenizer.shared or tokenizer.target_path):
-                return f"the saved tokenizer {path} is taken as it is"
+                return f"the saved tokenizer {path} is used as it is"
     return None
 
 

@@ -35,10 +35,10 @@ class Arguments(SearchArguments, HeldOutArguments):
 
     source: str | None = source_option("test")
     metrics: str | None = option(
-        "LIST", f"which, with commas between, each {METRIC_HELP} (default: all there are)"
+        "LIST", f"metrics, separated by commas, each {METRIC_HELP} (default: all)"
     )
-    json: Path | None = path("write scores, signatures and settings here")
-    output: Path | None = output_path("write the translations here")
+    json: Path | None = path("write scores, signatures and settings to this file")
+    output: Path | None = output_path("write the translations to this file")
 
 
 def run(arguments: Arguments) -> int:

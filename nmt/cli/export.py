@@ -39,11 +39,11 @@ logger = logging.getLogger(__name__)
 class Arguments(SearchArguments, TrainedRun):
     """Arguments of the command."""
 
-    output: Path = path("what to write", "-o", "--output", required=True)
+    output: Path = path("file to write", "-o", "--output", required=True)
     precision: Literal["float32", "int8"] = option(
         None,
-        "of what is computed for each word; int8 pays where the vocabulary has thousands of "
-        "entries (default: float32)",
+        "precision of the decoder; int8 is faster with vocabularies of thousands of entries "
+        "(default: float32)",
         default="float32",
         key="precision",
         choices=("float32", "int8"),
@@ -75,13 +75,12 @@ def _export(run: "Run", output: Path, arguments: Arguments) -> None:
     """Write the file, and report its comparison with the run."""
     from nmt.export.exporter import export_run
 
-    logger.info("exporting, which takes half a minute or more")
+    logger.info("exporting; this takes half a minute or more")
     report = export_run(run, output, checkpoint=arguments.checkpoint, precision=arguments.precision)
     logger.info(
-        f"{arguments.output}: {output.stat().st_size / 1e6:.1f} MB. Tried on "
-        f"{report.num_sentences} sentences of random tokens: {report.num_identical} become the "
-        "same as with the run in this precision; the log-probability of a token is at most "
-        f"{report.max_difference:.1g} away"
+        f"{arguments.output}: {output.stat().st_size / 1e6:.1f} MB; compared with the run on "
+        f"{report.num_sentences} sentences of random tokens: {report.num_identical} identical "
+        f"translations, log-probabilities of a token differ by at most {report.max_difference:.1g}"
     )
 
 
@@ -91,6 +90,6 @@ def _require_packages() -> None:
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"nmt export: needs {', '.join(missing)}: pip install onnx onnxscript onnxruntime "
-            "(or this package with its extra `export`)"
+            f"nmt export: {', '.join(missing)} not installed; pip install onnx onnxscript "
+            "onnxruntime (or this package with its extra `export`)"
         )

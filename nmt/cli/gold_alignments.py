@@ -39,9 +39,9 @@ class GoldAlignments:
         where = f"{self._path}:{number}"
         line = next(self._lines, None)
         if line is None:
-            raise DataError(f"{where}: no such line; the file needs a line for each pair")
+            raise DataError(f"{where}: missing; the file needs one line for each pair")
         sizes = len(alignment.source_words), len(alignment.target_words)
-        hint = f" (units here: {alignment.units}); --alignment-units must be those of the file"
+        hint = f" (units here: {alignment.units}); set --alignment-units to the units of the file"
         gold = parse_pharaoh(line, where=where, sizes=sizes, hint=hint)
         self._counts += count_links(alignment.links, gold)
         if not (self._is_auto and gold.possible):
@@ -54,13 +54,13 @@ class GoldAlignments:
         """Print the error rate; refuse extra lines, and warn if links seem to count words."""
         if next(self._lines, None) is not None:
             raise DataError(
-                f"{self._path}: has more lines than the {num_pairs:,} pairs; it needs a line for "
+                f"{self._path}: has more lines than the {num_pairs:,} pairs; it needs one line for "
                 "each pair"
             )
         if self._fits_words and all(self._fits_words):
             logging.getLogger(__name__).warning(
-                f"{self._path}: no link is beyond the words between spaces, but some of these were "
-                "split into characters; if it counts words, give --alignment-units words"
+                f"{self._path}: its links seem to count words between spaces, but some of these "
+                "were split into characters; if so, give --alignment-units words"
             )
         print_notice(
             f"alignment error rate {100 * self._counts.error_rate:.2f}% (precision "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HeldOut: TypeAlias = Literal["valid", "test"]
 
 METRIC_HELP: Final = (
-    "by its name, its `as` in the run, or with options: '{name: chrf, word_order: 2}'"
+    "given by name, by its `as` in the run, or with options: '{name: chrf, word_order: 2}'"
 )
 _HELD_OUT: Final = {"valid": "validation set", "test": "test set"}
 
@@ -37,8 +37,7 @@ class HeldOutArguments(RunArguments):
     source: str | None
     reference: list[str] = repeated(
         "FILE",
-        "their reference translations, line for line; give it several times where each line has "
-        "several",
+        "reference translations, one per line; repeat it for several references per line",
     )
     max_line_bytes: int = line_limit()
 
@@ -51,23 +50,23 @@ class HeldOutArguments(RunArguments):
             DataError: the run's files are not found: the run may come from another machine.
         """
         if (self.source is None) != (not self.reference):
-            raise UserError("--source and --reference go together: give both, or none of them")
+            raise UserError("--source and --reference: only one is given; give both, or neither")
         if self.source is not None:
             for argument, names in (("source", [self.source]), ("reference", self.reference)):
                 if "" in names:
-                    raise UserError(f"--{argument}: the name of the file is empty")
+                    raise UserError(f"--{argument}: must not be empty; give a file name")
             return given_corpus(config, self.source, self.reference[0])
         corpus: CorpusConfig | None = getattr(config.data, key)
         name = _HELD_OUT[key]
         if corpus is None:
             raise ConfigError(
-                f"{self.run}: its configuration names no {name} (data.{key}); "
-                "give --source and --reference"
+                f"{self.run}: its configuration has no {name} (data.{key}); give --source and "
+                "--reference"
             )
         for file, problem in corpus_problems(f"data.{key}", corpus):
             raise DataError(
-                f"{self.run}: the {name} of its configuration is not usable: {file}: {problem}; "
-                "give --source and --reference"
+                f"{self.run}: cannot read its {name}: {file}: {problem}; give --source and "
+                "--reference"
             )
         return corpus
 
@@ -86,8 +85,8 @@ class HeldOutArguments(RunArguments):
             sets.append(list(read_lines(Path(name), max_line_bytes=self.max_line_bytes)))
             if len(sets[-1]) != len(sources):
                 raise DataError(
-                    f"{name}: has {len(sets[-1]):,} lines, and there are {len(sources):,} sources; "
-                    "each set of references needs a line for each"
+                    f"{name}: has {len(sets[-1]):,} lines, but there are {len(sources):,} sources; "
+                    "it needs one line for each"
                 )
         return sources, sets
 
@@ -118,5 +117,5 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
     except ConfigError as error:
         raise UserError(f"{argument} {given}: {error}") from None
     if not metrics:
-        raise UserError(f"{argument}: names no metric; leave it out, or name one")
+        raise UserError(f"{argument}: must not be empty; name a metric, or leave it out")
     return [metric.with_tokenizer(validation.bleu_tokenizer) for metric in metrics]

@@ -36,8 +36,8 @@ def line_limit() -> Any:
     """Declare a field for --max-line-bytes, the line limit of all text that the command reads."""
     return option(
         "N",
-        "read a longer line as an empty one, with a warning "
-        f"(default: {MAX_LINE_BYTES:,}; memory grows with it)",
+        "maximum length of a line; a longer line is read as empty, with a warning (default: "
+        f"{MAX_LINE_BYTES:,}; memory grows with it)",
         default=MAX_LINE_BYTES,
         type=whole_number(_MOST_LINE_BYTES),
     )
@@ -48,9 +48,9 @@ class PairArguments(CommandArguments):
     """Two files that correspond line by line."""
 
     source: Path = path(
-        "source sentences, one a line; or, where the run reads grids, an .npz file", required=True
+        "source sentences, one per line; for a run that reads grids, an .npz file", required=True
     )
-    target: Path = path("their translations", required=True)
+    target: Path = path("target sentences, one per line", required=True)
     max_line_bytes: int = line_limit()
 
     def read(self, config: "Config") -> "Iterator[tuple[Source, str]]":
@@ -92,7 +92,7 @@ def read_input(
     from nmt.data.formats.grids import read_grids
 
     if not names or _DASH in names:
-        raise UserError("this run reads grids: name an .npz file; they are not read from stdin")
+        raise UserError("stdin: not supported by a run that reads grids; give an .npz file")
     return chain.from_iterable(read_grids(Path(name)) for name in names)
 
 
@@ -147,13 +147,13 @@ def add_constraints(
         prefix, phrases = next(begun, None), next(wanted, None)
         for name, given in ((prefixes, prefix), (constraints, phrases)):
             if given is None:
-                raise DataError(f"{name}: has {number - 1} lines, and the input has more")
+                raise DataError(f"{name}: has {number - 1} lines; give one for each input line")
         assert prefix is not None and phrases is not None
         stripped = (phrase.strip() for phrase in phrases.split("\t"))
         yield Input(line, prefix.strip(), tuple(filter(None, stripped)))
     for name, rest in ((prefixes, begun), (constraints, wanted)):
         if name is not None and next(rest, None) is not None:
-            raise DataError(f"{name}: has more lines than the input")
+            raise DataError(f"{name}: has more lines than the input; give one for each")
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:
@@ -205,8 +205,8 @@ def require_line_buffering(arguments: "Arguments") -> None:
     output = arguments.output
     if output is not None and not is_stream(output):
         raise UserError(
-            f"--line-buffered: has no effect with -o {output}, which appears when it is complete; "
-            "leave one of them out"
+            f"--line-buffered: has no effect with -o {output}, which is written at the end; leave "
+            "one of them out"
         )
     if arguments.workers > 1 or is_distributed():
         raise UserError("--line-buffered: cannot be combined with several processes; use one")

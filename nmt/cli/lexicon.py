@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 class Arguments(CommandArguments):
     """Arguments of the command."""
 
-    run: Path = positional("RUN", "a trained run", type=Path)
-    table: Path | None = path("of your own, in place of the training data")
-    iterations: int | None = option("N", "of the learning (default: 5)", type=whole_number(1_000))
-    output: Path | None = output_path("write the lexicon as a table, too")
+    run: Path = positional("RUN", "folder of a trained run", type=Path)
+    table: Path | None = path("use this table, and do not learn the lexicon")
+    iterations: int | None = option("N", "EM iterations (default: 5)", type=whole_number(1_000))
+    output: Path | None = output_path("also write the lexicon as a table to this file")
     max_line_bytes: int = line_limit()
 
 
@@ -57,14 +57,14 @@ def run(arguments: Arguments) -> int:
     run, table = Run.open(arguments.run), arguments.table
     folder = run.folder
     if arguments.iterations is not None and table is not None:
-        raise UserError("--iterations: is for learning, and a table was given (--table)")
+        raise UserError("--iterations: has no effect with --table; leave one of them out")
     if table is not None and folder.protects(table):
-        raise UserError(f"--table {table}: belongs to the run, whose lexicon is replaced; copy it")
+        raise UserError(f"--table {table}: is part of the run, which is rewritten; use a copy")
     check_files({"-o": arguments.output}, [table], run)
     tokenizers = load_tokenizers(run)
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
-        raise UserError(f"{folder.path}: reads grids, and these have no words to look up")
+        raise UserError(f"{folder.path}: reads grids, not words; name another run")
     with folder.held(), open_if_given(arguments.output) as stream:
         corpora = partial(encode_training, run.config, folder, source, target)
         if table is not None:
@@ -77,8 +77,8 @@ def run(arguments: Arguments) -> int:
         save_lexicon(folder, lexicon, source, target)
     known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
     print_notice(
-        f"{folder.lexicon}: translations of {known:,} of {len(source):,} source tokens, "
-        f"up to {lexicon.candidates.shape[1]} of each"
+        f"{folder.lexicon}: {known:,} of {len(source):,} source tokens have translations, up to "
+        f"{lexicon.candidates.shape[1]} each"
     )
     return 0
 

@@ -176,11 +176,11 @@ def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
             partial.replace(partial.with_name(partial.name.removesuffix(".partial")))
         except BaseException as error:
             if os.fstat(descriptor).st_size:
-                print_notice(f"nmt: what was finished is in {partial}")
+                print_notice(f"nmt: the finished part is in {partial}")
             if isinstance(error, BrokenPipeError):
                 raise DataError(
-                    f"{path}: is incomplete, as the program that reads the other output has closed "
-                    "it; run the command again and read that output to its end"
+                    f"{path}: incomplete, because the reader of the other output closed it; run "
+                    "the command again, and read that output to its end"
                 ) from None
             raise
 
@@ -196,7 +196,7 @@ def lock_output(path: Path) -> Iterator[tuple[int, Path]]:
         DataError: the file cannot be written, or another process is writing it.
     """
     if os.path.isdir(path):
-        raise DataError(f"{path}: is a folder, where a file is to be written; give a file name")
+        raise DataError(f"{path}: is a folder; give a file name")
     partial = free_partial_path(Path(os.path.realpath(path)))  # os.path never raises
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     with _locked(partial, flags, path) as descriptor:
@@ -218,9 +218,9 @@ def open_folder(path: Path) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise DataError(f"{path}: a file is in the way; give another folder") from None
+        raise DataError(f"{path}: is not a folder; choose another one") from None
     if not os.access(path, os.W_OK | os.X_OK):
-        raise DataError(f"{path}: no permission to write in this folder")
+        raise DataError(f"{path}: no permission to write in this folder; choose another one")
     with _locked(path, os.O_RDONLY, path):
         yield
 
@@ -236,8 +236,8 @@ def _locked(place: Path, flags: int, path: Path) -> Iterator[int]:
         try:
             if not lock(descriptor):
                 raise DataError(
-                    f"{path}: another process is writing it; wait until it ends, or choose another "
-                    "output"
+                    f"{path}: is being written by another process; wait until it ends, or choose "
+                    "another output"
                 )
             if _is_open_at(place, descriptor):  # or its writer renamed it before we locked it
                 yield descriptor
@@ -263,7 +263,7 @@ def _open_stream(path: Path) -> Iterator[BinaryIO]:
         raise _cannot_write(path, error) from None
     try:
         if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-            raise DataError(f"{path}: is open for reading only; choose another output")
+            raise DataError(f"{path}: is only open for reading; choose another output")
         with io.BufferedWriter(_NamedWriter(descriptor, path)) as stream:
             yield stream
     finally:
@@ -296,5 +296,5 @@ class _NamedWriter(io.RawIOBase):
 def _cannot_write(path: Path, error: OSError) -> DataError:
     """Return the error for an output that the system refuses to open."""
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: its folder does not exist; make it first")
+        return DataError(f"{path}: its folder does not exist; create it first")
     return DataError(f"{path}: cannot be written: {os_reason(error)}")

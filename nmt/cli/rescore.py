@@ -42,8 +42,8 @@ _OF_SCORES: Final = ("length_penalty", "coverage_penalty", "max_source_length", 
 class RescoreArguments(RunArguments):
     """The list to rank."""
 
-    source: Path = path("source sentences, one a line", required=True)
-    n_best: Path = path("their translations", required=True)
+    source: Path = path("source sentences, one per line", required=True)
+    n_best: Path = path("n-best list to rank", required=True)
     output: Path | None = output_path()
     max_line_bytes: int = line_limit()
 
@@ -113,14 +113,14 @@ def _check(config: "Config", arguments: Arguments) -> None:
         key = option.partition(".")[0]
         if group and key not in _OF_SCORES:
             raise ConfigError(
-                f"{override.argument}: has no effect, as {key} is for searches, and translations "
-                "are given here; leave it out"
+                f"{override.argument}: has no effect, as {key} only applies to searches; leave it "
+                "out"
             )
     coverage = config.decoding.coverage_penalty.name
     if coverage != "none":
         raise ConfigError(
-            f"decoding.coverage_penalty: {coverage!r} is for searches; given translations are "
-            "ranked without one (--set coverage_penalty=none)"
+            f"decoding.coverage_penalty: {coverage!r} only applies to searches; set it to none "
+            "(--set coverage_penalty=none)"
         )
 
 
@@ -139,8 +139,8 @@ def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Sourc
         found = next(islice(sources, line - number - 1, None), None)
         if found is None:
             raise DataError(
-                f"{n_best}: has translations of line {line}, and {arguments.source} has not so "
-                "many lines (they are counted from 0)"
+                f"{n_best}: line {line} is not in {arguments.source} (lines count from 0); give "
+                "the sources of this list"
             )
         number = line
         for candidate in group:

@@ -119,8 +119,8 @@ class ResumableOutputs:
         is_resumed = resume and os.path.isfile(state)
         if is_resumed and _read(state) != digest.hexdigest().encode():
             raise UserError(
-                f"{state}: what is there was made by another model, with other options or from "
-                "other input: give the same, or begin again without --resume"
+                f"{state}: the output was started with another model, other options or other "
+                "input; give the same, or leave --resume out"
             )
         return cls(paths, digest.hexdigest(), is_resumed)
 
@@ -173,15 +173,15 @@ class ResumableOutputs:
 def _find_problem(outputs: Mapping[str, Path], inputs: Sequence[Path | None]) -> str | None:
     """Return why outputs cannot be resumed; None if they can."""
     if "-o" not in outputs:
-        return "continues a file; give the same -o FILE as before"
+        return "only continues a file; give the same -o FILE as before"
     for argument, path in outputs.items():
         if is_stream(path):
-            return f"{argument} {path} is not a regular file, so it cannot be resumed"
+            return f"{argument} {path} is not a regular file; choose another output"
         if path.suffix == ".gz":
-            return f"{argument} {path} is compressed, so it cannot be resumed; write a plain file"
+            return f"{argument} {path} is compressed; write an uncompressed file"
     for name in inputs:
         if name is not None and not name.is_file():
-            return f"{name} cannot be read again; name a file"
+            return f"{name} cannot be read again; use a file"
     return None
 
 

@@ -30,9 +30,7 @@ class Arguments(PairArguments, RunArguments):
     """Arguments of the command."""
 
     output: Path | None = output_path()
-    json: bool = flag(
-        "an object for each pair: log-probability, perplexity, and those of the tokens"
-    )
+    json: bool = flag("write a JSON object for each pair, with perplexity and all tokens")
 
 
 def run(arguments: Arguments) -> int:
@@ -57,7 +55,7 @@ def run(arguments: Arguments) -> int:
     mean = total / max(num_tokens, 1)
     print_notice(
         f"{num_sentences:,} sentences, {num_tokens:,} tokens: log-probability {total:.2f}, "
-        f"{mean:.4f} a token, perplexity {math.exp(-mean):.3f}"
+        f"{mean:.4f} per token, perplexity {math.exp(-mean):.3f}"
     )
     return 0
 

@@ -23,8 +23,8 @@ from nmt.core.errors import UserError
 class Arguments(ConfigArguments):
     """Arguments of the command."""
 
-    resume: bool = flag("resume a run that was broken off")
-    overwrite: bool = flag("delete the run that is there, and start from scratch")
+    resume: bool = flag("resume an interrupted run")
+    overwrite: bool = flag("delete an existing run and start again")
 
 
 def run(arguments: Arguments) -> int:

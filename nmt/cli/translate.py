@@ -87,50 +87,48 @@ class Arguments(SearchArguments, RunArguments):
 
     input: list[str] = positional(
         "INPUT",
-        "files to translate, one after the other (.npz, where the run reads grids); none, or -: "
-        "stdin",
+        "files to translate, in this order (.npz for a run that reads grids); none, or -: stdin",
         nargs="*",
         default=[],
     )
     output: Path | None = output_path(
-        "write here, not to stdout; the file appears when it is complete, compressed if its name "
-        "ends in .gz"
+        "write here, not to stdout; the file appears when it is complete, and is compressed if "
+        "its name ends in .gz"
     )
     resume: bool = flag(
-        "continue an output (-o) that was broken off, by a kill or a power cut, say: the whole is "
-        "what it would have been; the input must be files that are as they were, and the output "
-        "must not be compressed"
+        "continue an interrupted output (-o); the input files must be unchanged, and the output "
+        "not compressed"
     )
     alignments: Path | None = path(
-        "write which word comes from which, by attention: pairs i-j of source and target word, "
-        "counted from 0 (Pharaoh format), a line for each best translation"
+        "write word alignments from the attention: pairs i-j of source and target word, counted "
+        "from 0 (Pharaoh format), one line for each best translation"
     )
     alignment_units: AlignmentUnits | None = alignment_units(None)
-    scores: bool = flag("write scores and log-probabilities as well")
+    scores: bool = flag("also write scores and log-probabilities")
     workers: int = option(
         "N",
-        "processes that compute, on the CPU: for many lines, one for each core (default: 1)",
+        "CPU processes; for large inputs, use one per core (default: 1)",
         default=1,
         type=whole_number(256),
     )
-    json: bool = flag("write an object for each line, with all that is known")
-    attention: bool = flag("show where the model looked: a table for each translation, on stderr")
+    json: bool = flag("write a JSON object for each line, with all details")
+    attention: bool = flag("print the attention of each translation as a table on stderr")
     prefixes: Path | None = path(
-        "how each translation must begin: a line for each line of the input, empty for any; its "
-        "last word may be longer (where words are written in parts); one that is too long or not "
-        "UTF-8 is left out, with a warning"
+        "prefix of each translation, one per line of the input; empty: any. The last word of a "
+        "prefix may continue, if words are split into pieces. A prefix that is too long or not "
+        "UTF-8 is ignored, with a warning"
     )
     constraints: Path | None = path(
-        "words and phrases that each translation must have: a line for each line of the input, "
-        "with tabs between them, empty for none (only with beam search)"
+        "words and phrases that each translation must contain: one line per line of the input, "
+        "separated by tabs; empty: none (only with beam search)"
     )
     line_buffered: bool = flag(
-        "answer each line as soon as it is read, for a program at the other end of a pipe that "
-        "waits for it; slower where there are many lines"
+        "translate each line as soon as it is read, for interactive use through a pipe; slower "
+        "for many lines"
     )
     n_best: int | None = option(
         "N",
-        "translations of each line; at most the beam size, where there is a beam",
+        "translations per line; in beam search at most the beam size",
         key="decoding.n_best",
         type=whole_number(10_000),
     )
@@ -255,20 +253,20 @@ def _check(config: "Config", arguments: Arguments) -> None:
 
         require_phrases(SEARCHES.find(config.decoding.search.name))
     if arguments.attention and config.reads_grids:
-        raise UserError("--attention: is for words; of grids `nmt align --plot` draws it")
+        raise UserError("--attention: not supported for grids; use `nmt align --plot`")
     if arguments.alignment_units is not None and not arguments.needs_alignments:
         raise UserError(
-            f"--alignment-units {arguments.alignment_units}: nothing is aligned; give --alignments "
-            "FILE, --attention or --json as well, or leave it out"
+            f"--alignment-units {arguments.alignment_units}: has no effect without alignments; add "
+            "--alignments FILE, --attention or --json, or leave it out"
         )
     if arguments.json and arguments.scores:
-        raise UserError("--scores: has no effect with --json, which has all scores; leave it out")
+        raise UserError("--scores: has no effect with --json, which has all; leave it out")
     if arguments.options and arguments.n_best is None and not arguments.json:
         for override in arguments.list_overrides():
             if override.key == "decoding.n_best" and not config.decoding.draws_samples:
                 raise UserError(f"{override.argument}: has no effect here; give --n-best N")
     if is_distributed() and arguments.workers > 1:
-        raise UserError("--workers: torchrun has started the processes already; leave it out")
+        raise UserError("--workers: cannot be combined with torchrun; leave it out")
 
 
 def _load(run: "Run", arguments: Arguments) -> "Translator":

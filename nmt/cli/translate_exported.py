@@ -36,14 +36,14 @@ def translate_exported(arguments: "Arguments") -> int:
         default = [] if declared.default is MISSING else declared.default
         if declared.name in _SUPPORTED or getattr(arguments, declared.name) == default:
             continue
-        reason = "takes a run, and this is an exported model; name the run"
+        reason = "not supported by an exported model; leave it out, or translate with the run"
         if declared.name in _FIXED:
-            reason = "was settled when the model was exported; `nmt export --help` has what can be"
+            reason = "was fixed when the model was exported; leave it out"
         raise UserError(f"{flag_of(declared)}: {reason}")
     if arguments.device not in (None, "auto", "cpu"):
-        raise UserError("--device: an exported model runs on the CPU")
+        raise UserError("--device: must be cpu for an exported model; leave it out")
     if is_distributed():
-        raise UserError("torchrun: an exported model runs in one process; start it by itself")
+        raise UserError("torchrun: not supported by an exported model; run it by itself")
     require_line_buffering(arguments)
     check_files({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)])
     lines = read_text(arguments.input, arguments.max_line_bytes)
@@ -58,7 +58,7 @@ def translate_exported(arguments: "Arguments") -> int:
         batch_tokens=arguments.batch_tokens,
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
-        raise UserError(f"--precision: this model has {translator.description.precision} in it")
+        raise UserError(f"--precision: must be {translator.description.precision}; leave it out")
     with (
         open_output(arguments.output) as output,
         progress_bar(arguments) as progress,
@@ -78,16 +78,16 @@ def _require_run_first(arguments: "Arguments") -> None:
     for name in arguments.input:
         if RunDirectory(Path(name)).config.is_file():
             raise UserError(
-                f"{name}: is a run, and {arguments.run} is not; the run comes first, as in "
-                f"`nmt translate {name} {arguments.run}`"
+                f"{name}: is a run, which must come first; write `nmt translate {name} "
+                f"{arguments.run}`"
             )
 
 
 def _beam_size(arguments: "Arguments") -> int | None:
     if arguments.search not in (None, "beam", "greedy"):
-        raise UserError(f"--search {arguments.search}: an exported model has beam and greedy")
+        raise UserError(f"--search {arguments.search}: not exported; use beam or greedy")
     if arguments.search != "greedy":
         return arguments.beam_size
     if arguments.beam_size not in (None, 1):
-        raise UserError(f"--beam-size {arguments.beam_size}: greedy search has none; leave one out")
+        raise UserError(f"--beam-size {arguments.beam_size}: greedy needs no beam; leave it out")
     return 1

@@ -53,21 +53,21 @@ class Arguments(TunableSearch, HeldOutArguments):
     source: str | None = source_option("valid")
     length_penalties: str = option(
         "LIST",
-        "which to try, with commas between (default: none,average,0.6,0.8,1.0,1.2)",
+        "length penalties to try, separated by commas (default: none,average,0.6,0.8,1.0,1.2)",
         default="none,average,0.6,0.8,1.0,1.2",
     )
     coverage_penalties: str = option(
-        "LIST", "which to try with each of them (default: none)", default="none"
+        "LIST", "coverage penalties to try with each of them (default: none)", default="none"
     )
-    metric: str = option("NAME", f"what is best, {METRIC_HELP} (default: bleu)", default="bleu")
-    dry_run: bool = flag("leave the run's configuration as it is")
+    metric: str = option("NAME", f"what to tune by, {METRIC_HELP} (default: bleu)", default="bleu")
+    dry_run: bool = flag("do not change the run's configuration")
 
 
 def run(arguments: Arguments) -> int:
     """Try the penalties with the run locked, and save the best in its configuration."""
     for changed in arguments.options:
         if (key := changed.partition("=")[0].partition(".")[0]) in _LISTS:
-            raise UserError(f"--set {changed}: here {_LISTS[key]} says which are tried")
+            raise UserError(f"--set {changed}: has no effect here; give {_LISTS[key]}")
     run = arguments.open_run()
     with nullcontext() if arguments.dry_run else run.folder.held():
         return _tune(run, arguments)
@@ -81,7 +81,7 @@ def _tune(run: "Run", arguments: Arguments) -> int:
     decoding = run.config.decoding
     named = named_metrics("--metric", arguments.metric, run.config)
     if len(named) > 1:
-        raise UserError(f"--metric {arguments.metric}: must be one metric; name the one to tune by")
+        raise UserError(f"--metric {arguments.metric}: must be one metric; leave the others out")
     (metric,) = build_metrics(named)
     own = decoding.length_penalty, decoding.coverage_penalty
     lengths = _read_penalties(arguments, "length_penalty", arguments.length_penalties, "alpha")
@@ -104,19 +104,19 @@ def _tune(run: "Run", arguments: Arguments) -> int:
         values.append(value if metric.higher_is_better else -value)
     best = values.index(max(values))
     if best == 0:
-        print_notice(f"the best: the run's own ({_describe_both(own)}); they are kept")
+        print_notice(f"best: the run's own penalties ({_describe_both(own)}), which are kept")
         return 0
     verdict = (
-        f"the best: {_describe_both(tried[best])}, {values[best] - values[0]:.2f} "
-        f"{metric.describe()} better than the run's own ({_describe_both(own)})"
+        f"best: {_describe_both(tried[best])}, {values[best] - values[0]:.2f} {metric.describe()} "
+        f"better than the run's own ({_describe_both(own)})"
     )
     p_value = metric.p_value(texts[0], texts[best], *references)
     is_significant = p_value < SIGNIFICANT
-    kept = "" if is_significant else f", not below {SIGNIFICANT}: the run's own are kept"
+    kept = "" if is_significant else f", not below {SIGNIFICANT}, so the run keeps its own"
     print_notice(f"{verdict}; p = {p_value:.3f} by paired bootstrap{kept}")
     if is_significant and not arguments.dry_run:
         _keep(run.folder, tried[best])
-        print_notice(f"{run.folder.config} has them now")
+        print_notice(f"{run.folder.config} now has the best penalties")
     return 0
 
 
@@ -139,7 +139,7 @@ def _read_penalties(arguments: Arguments, key: str, given: str, number: str) -> 
     names = re.split(r",(?![^{]*})", given)  # commas within braces belong to a penalty
     names = [name.strip() for name in names if name.strip()]
     if not names:
-        raise UserError(f"{argument}: names no penalty")
+        raise UserError(f"{argument}: must not be empty; name a penalty")
     penalties = []
     for name in names:
         option = f"decoding.{key}={penalty_option(name, number)}"
@@ -152,8 +152,8 @@ def _require_choice(decoding: "DecodingConfig") -> None:
     """Refuse a search with one hypothesis, which penalties do not affect."""
     if not decoding.draws_samples and (not decoding.has_beam or decoding.beam_size == 1):
         raise ConfigError(
-            "decoding: a search that keeps one hypothesis finds the same with all penalties; take "
-            "a beam (--search beam --beam-size 5)"
+            "decoding: penalties do not affect a search with one hypothesis; use a beam (--search "
+            "beam --beam-size 5)"
         )
 
 

@@ -90,7 +90,7 @@ def explain_system_error(error: BaseException) -> str | None:
     said = str(error)
     if isinstance(error, OSError):
         if _NO_TEMPORARY in said:
-            return f"{error.strerror}; set TMPDIR to a folder that can be written, or make room"
+            return f"{error.strerror}; set TMPDIR to a writable folder, or make room"
         if error.filename is not None:
             return f"{error.filename}: {os_reason(error)}"
         if os_advice(error) is not None or isinstance(error, FileNotFoundError):

@@ -181,9 +181,9 @@ def init_process_group(device: str = "cpu") -> Iterator[ProcessGroup]:
         if distributed.is_initialized():
             distributed.destroy_process_group()
         raise LostProcessError(
-            "not all processes of torchrun joined within "
-            f"{format_duration(_JOIN_TIMEOUT.total_seconds())}: look at what the others say, and "
-            f"whether they are all started ({_first_sentence(error)})"
+            "torchrun: not all processes joined within "
+            f"{format_duration(_JOIN_TIMEOUT.total_seconds())} ({_first_sentence(error)}); check "
+            "that all were started, and read their messages"
         ) from None
     try:
         yield group
@@ -254,8 +254,8 @@ def guarded(collective: Callable[[], object]) -> None:
         if isinstance(error, torch.AcceleratorError) or is_out_of_memory(error):
             raise
         raise LostProcessError(
-            "another of the processes of torchrun has died, or cannot be reached any more "
-            f"({_first_sentence(error)})"
+            f"torchrun: another process died or cannot be reached ({_first_sentence(error)}); read "
+            "its messages"
         ) from None
 
 

@@ -109,9 +109,8 @@ class WorkerPool(Generic[Tool]):
         """
         if os.getpid() != self._owner:
             raise RuntimeError(
-                f"the workers belong to process {self._owner}, and this is a forked child, process "
-                f"{os.getpid()}; use the translator without workers here, or start workers of its "
-                "own (with_workers)"
+                f"the workers belong to process {self._owner}, not to its fork {os.getpid()}; use "
+                "the translator without workers here, or start other workers (with_workers)"
             )
         before_error = ItemsBeforeError(jobs)
         rest = iter(before_error)
@@ -140,8 +139,8 @@ class WorkerPool(Generic[Tool]):
         except (EOFError, OSError):
             worker.process.join(_PATIENCE)
             raise TransientError(
-                f"{self.name} has died (exit code {worker.process.exitcode}; -9 is often a lack "
-                f"of memory): {self.remedy}"
+                f"{self.name} died (exit code {worker.process.exitcode}; -9 often means a lack of "
+                f"memory); {self.remedy}"
             ) from None
         finally:
             self._idle.append(worker)

@@ -52,7 +52,7 @@ def load_tokenizer(name: str) -> Callable[[str], str]:
     except RuntimeError:
         extra = name.partition("-")[0]
         raise ConfigError(
-            f"tokenize: {name!r} needs an extra of sacreBLEU that is not installed; "
-            f"pip install 'sacrebleu[{extra}]', or choose 'char'"
+            f"tokenize: {name!r} needs an extra of sacreBLEU that is not installed; pip install "
+            f"'sacrebleu[{extra}]', or choose 'char'"
         ) from None
     return tokenize

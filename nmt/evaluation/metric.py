@@ -72,15 +72,15 @@ class Metric(ABC):
             DataError: there is nothing to score, or a set does not have one reference for each
                 translation.
         """
-        assert references, "a metric compares with at least one set of references"
+        assert references, "a metric needs at least one set of references"
         for lines in references:
             if len(hypotheses) != len(lines):
                 raise DataError(
-                    f"{len(hypotheses)} translations but {len(lines)} references: "
-                    "they must correspond line for line"
+                    f"references: {len(lines)} lines for {len(hypotheses)} translations; they must "
+                    "correspond line by line"
                 )
         if not hypotheses:
-            raise DataError("no sentences to score: the test set is empty")
+            raise DataError("test set: must not be empty; give at least one sentence")
         given = [hypotheses, *references]
         composed = [to_nfc(lines) for lines in given]
         score = self._score(composed[0], composed[1:])

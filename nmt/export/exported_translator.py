@@ -105,7 +105,7 @@ class ExportedTranslator:
             number, most = getattr(self, name), limits.get(name, inf)
             if not 1 <= number <= most:
                 allowed = "1 or more" if most == inf else f"1 to {most}"
-                raise ConfigError(f"{name}: {number} is not {allowed}, which this model allows")
+                raise ConfigError(f"{name}: must be {allowed} for this model, not {number}")
 
     @property
     def source_reader(self) -> Tokenizer:
@@ -187,14 +187,12 @@ class ExportedTranslator:
             found = self.session.run(list(OUTPUTS), given)
         except Exception as error:  # the exceptions of ONNX Runtime have no common base
             first_line = str(error).strip().partition("\n")[0]
-            raise RunError(f"the exported model cannot translate: {first_line}") from error
+            raise RunError(f"exported model: failed ({first_line}); export it again") from error
         tokens, lengths = found[3], found[2]
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < len(self.target_tokenizer):
-            raise RunError(
-                "the exported model writes tokens that its tokenizer does not have; export it again"
-            )
+            raise RunError("exported model: writes tokens outside its vocabulary; export it again")
         if found[0].shape != lengths.shape or len(lengths) != len(sources):
-            raise RunError("the exported model does not give what was asked for; export it again")
+            raise RunError("exported model: its outputs have the wrong shape; export it again")
         return read_hypotheses(*found)
 
     def _write(self, hypotheses: Sequence[Hypothesis]) -> Translation:
@@ -228,5 +226,5 @@ def read_hypotheses(
         for sentence in zip(scores, log_probabilities, lengths, tokens, strict=True)
     ]
     if not all(found):
-        raise RunError("the model finds no translation of a sentence: its numbers are NaN")
+        raise RunError("exported model: computes NaN; export another checkpoint")
     return found

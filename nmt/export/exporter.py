@@ -93,14 +93,14 @@ def export_run(
     tokenizers = load_tokenizers(run)
     source, target = tokenizers.source, tokenizers.target
     if not isinstance(source, Tokenizer):
-        raise ConfigError(f"{folder}: reads grids; only models that read text are exported")
+        raise ConfigError(f"{folder}: grids are not supported; export a run that reads text")
     runner = load_runner(run, tokenizers, [], checkpoint, "cpu", precision, "linear", [])
     shortlist = runner.shortlist
     candidates = None if shortlist is None else ShortlistGraph(shortlist, len(target))
     description = _describe(options, source, target, candidates, precision)
     beam = ExportableBeamSearch(runner.search.scoring.length, runner.search.rules.limits)
     model = runner.model.requires_grad_(False)
-    assert isinstance(model, Model), "it is of one run"
+    assert isinstance(model, Model), "a run without an ensemble has one model"
     try:
         graph = make_graph(model, beam, len(source), candidates)
     except Exception as error:  # the exporter may raise anything
@@ -124,10 +124,10 @@ def _require_simple(decoding: DecodingConfig) -> None:
     """Reject options that the exported search does not support."""
     if decoding.search.name not in ("beam", "greedy"):
         raise ConfigError(
-            f"decoding.search: {decoding.search.name} is not exported; beam and greedy are"
+            f"decoding.search: {decoding.search.name!r} cannot be exported; use beam or greedy"
         )
     if (decoding.search.model_extra or {}).get("stopping", "exact") != "exact":
-        raise ConfigError("decoding.search.stopping: an exported beam stops exactly; set it so")
+        raise ConfigError("decoding.search.stopping: cannot be exported; set it to exact")
     standard = DecodingConfig()
     for key in DecodingConfig.model_fields.keys() - _EXPORTED:
         if getattr(decoding, key) != getattr(standard, key):
@@ -153,8 +153,8 @@ def _describe(
     beam_size = 1 if decoding.search.name == "greedy" else decoding.beam_size
     if beam_size > fewest - NUM_EXCLUDED:
         raise ConfigError(
-            f"decoding.beam_size: the vocabulary (or the shortlist) of {fewest} tokens leaves room "
-            f"for {max(1, fewest - NUM_EXCLUDED)}, not {beam_size}"
+            f"decoding.beam_size: must be at most {max(1, fewest - NUM_EXCLUDED)} for a vocabulary "
+            f"(or shortlist) of {fewest} tokens, not {beam_size}"
         )
     return ExportMetadata(
         precision=precision,
@@ -175,7 +175,7 @@ def _write(graph: onnx.ModelProto, description: ExportMetadata, path: Path) -> N
         graph, {METADATA_KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER}
     )
     if graph.ByteSize() >= MAX_BYTES:
-        raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; one file holds 2")
+        raise RunError(f"the model has {graph.ByteSize() / 1e9:.1f} GB; the limit of a file is 2")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
     write_checksum(path)
@@ -199,9 +199,9 @@ def _verify(
     distance = report.max_difference if precision == "float32" else report.median_difference
     if distance > _NEAR[precision]:
         raise RunError(
-            f"{path.name}: the exported model is not kept: of {report.num_sentences} sentences "
-            f"{num_identical} become the same as with the run, and others are {distance:.2g} from "
-            "it in the log-probability of a token. Please report it with the run's configuration"
+            f"{path.name}: discarded, as it differs from the run by {distance:.2g} in the "
+            f"log-probability of a token ({num_identical} of {report.num_sentences} sentences are "
+            "identical); report this with the run's configuration"
         )
     return report
 

@@ -74,10 +74,10 @@ class ExportMetadata:
         """
         fields = parse_json(text)
         if not isinstance(fields, dict):
-            raise TypeError("it is no object")
+            raise TypeError("not an object")
         number, packed = fields.pop("format"), fields.pop("target")
         if number != FORMAT_VERSION:
-            raise ValueError(f"it is of format {number}, and this program reads {FORMAT_VERSION}")
+            raise ValueError(f"format {number} is not supported, only {FORMAT_VERSION}")
         source = _unpack(fields.pop("source"), origin)
         target = source if packed is None else _unpack(packed, origin)
         described = cls(**fields, source=source, target=target)
@@ -95,7 +95,7 @@ class ExportMetadata:
         ):
             number = getattr(self, name)
             if type(number) is not int or not 1 <= number <= most:
-                raise ValueError(f"{name}: {number!r} is not a whole number from 1 to {most}")
+                raise ValueError(f"{name}: must be a whole number from 1 to {most}, not {number!r}")
 
 
 def _pack(tokenizer: Tokenizer) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _unpack(fields: dict[str, Any], origin: Path) -> Tokenizer:
         fields, base64.b64decode(fields["model"], validate=True)
     )
     if saved.describe() != {key: value for key, value in fields.items() if key != "model"}:
-        raise ValueError("its tokenizer is damaged, or of another format")
+        raise ValueError("its tokenizer is corrupted, or has another format")
     return restore_tokenizer(saved, origin)
 
 
@@ -123,7 +123,7 @@ def load_session(path: Path) -> Any:
         import onnxruntime
     except ModuleNotFoundError:
         raise UserError(
-            f"{path}: to use an exported model takes ONNX Runtime: pip install onnxruntime"
+            f"{path}: an exported model needs ONNX Runtime; pip install onnxruntime"
         ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # batches run in parallel, so that no thread has to wait
@@ -137,15 +137,15 @@ def load_session(path: Path) -> Any:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the exceptions of ONNX Runtime have no common base
         raise RunError(
-            f"{path}: is not a folder, and no exported model that can be read: name a run, or "
-            "export it again (`nmt export RUN -o FILE`)"
+            f"{path}: neither a run nor a valid exported model; name a run, or export it again "
+            "(`nmt export RUN -o FILE`)"
         ) from error
     for needed, found in ((INPUTS, session.get_inputs()), (OUTPUTS, session.get_outputs())):
         types = {name: (f"tensor({kind})", len(sizes)) for name, (kind, sizes) in needed.items()}
         if {item.name: (item.type, len(item.shape)) for item in found} != types:
             raise RunError(
-                f"{path}: is another model than those of `nmt export`: its inputs or outputs are "
-                "not the same; export it again with this version"
+                f"{path}: not an exported model of this version, as its inputs or outputs differ; "
+                "export it again (`nmt export RUN -o FILE`)"
             )
     return session
 
@@ -158,10 +158,10 @@ def read_metadata(path: Path, session: Any) -> ExportMetadata:
     """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise RunError(f"{path}: was not written by `nmt export`: it does not say how it reads")
+        raise RunError(f"{path}: not written by `nmt export`; name a run or such a file")
     try:
         return ExportMetadata.from_json(text, path)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{path}: its description cannot be read ({error}): export it again with this version"
+            f"{path}: its metadata cannot be read ({error}); export it again with this version"
         ) from error

@@ -52,8 +52,8 @@ class Input:
         is_source = isinstance(self.source, str | Grid)
         if not is_source or not all(isinstance(text, str) for text in texts):
             raise TypeError(
-                "Input takes a source (str or Grid), a prefix (str) and phrases (a tuple of str), "
-                f"not {self!r}"
+                "Input: source must be a str or Grid, prefix a str, phrases a tuple of str; got "
+                f"{self!r}"
             )
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ def _require_several(
     """Reject a single text, whose characters would be read as lines, and non-iterables."""
     if isinstance(given, (*kinds, str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(
-            f"{function} takes a list of {what}s, not {_type(given)}; of one {what}, write "
+            f"{function}: must be a list of {what}s, not {_type(given)}; for one {what}, write "
             f"{function}({one})"
         )
 
@@ -134,10 +134,8 @@ class LineWarnings:
 
     def __init__(self, first_number: int = 1, *, names_unknown: bool = False) -> None:
         self._first_number = first_number
-        self._cut = FirstWarnings("there are more lines that are too long; they are not named")
-        self._unknown = FirstWarnings(
-            "there are more lines with unknown tokens; they are not named"
-        )
+        self._cut = FirstWarnings("further lines that are too long are not reported")
+        self._unknown = FirstWarnings("further lines with unknown tokens are not reported")
         self._names_unknown = names_unknown
         # For each side: unknown tokens, tokens, lines with unknown tokens, lines.
         self._sums: defaultdict[Side, NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, int))
@@ -165,7 +163,7 @@ class LineWarnings:
         """Log one warning about the unknown tokens of each side."""
         for side, (num_unknown, num_tokens, num_named, num_lines) in self._sums.items():
             if num_unknown:
-                hint = f"; is the {side} text in the right language?"
+                hint = f"; check that the {side} text is in the right language"
                 logger.warning(
                     f"{num_unknown:,} of {num_tokens:,} {side} tokens, in {num_named:,} of "
                     f"{num_lines:,} lines, are unknown to the model"

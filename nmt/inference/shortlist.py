@@ -97,8 +97,8 @@ def load_lexicon(
     """
     if not run.lexicon.exists():
         raise RunError(
-            f"{run.path}: it has no lexicon, from which a shortlist is made: `nmt lexicon "
-            f"{run.path}` makes one of its training data"
+            f"{run.path}: has no lexicon, which a shortlist needs; make it with `nmt lexicon "
+            f"{run.path}`"
         )
     sizes = len(source), len(target)
     # Two numbers of 4 bytes for each candidate, and the list of frequent tokens.
@@ -133,7 +133,7 @@ def _find_misfit(tensors: Mapping[str, Tensor], source_size: int, target_size: i
     candidates, frequent = tensors["candidates"], tensors["frequent"]
     for name, tokens in (("candidates", candidates[candidates != PAD]), ("frequent", frequent)):
         if ((tokens < len(SPECIAL_SYMBOLS)) | (tokens >= target_size)).any():
-            return f"{name} has tokens that the target does not have"
+            return f"{name} has tokens outside the target vocabulary"
     if find_not_finite(tensors) or (tensors["probabilities"] < 0).any():
         return "probabilities are negative, infinite or NaN"
     return ""

@@ -113,9 +113,7 @@ class Translator(PostProcessor):
             RunError: the model has no attention.
         """
         if not self.has_attention:
-            raise RunError(
-                "the model has no attention (model.attention: null), so there is nothing to align"
-            )
+            raise RunError("model.attention: null gives no alignments; use a run with attention")
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:
@@ -131,8 +129,8 @@ class Translator(PostProcessor):
         device = self.runner.device
         if device.type != "cpu":
             raise ConfigError(
-                f"--workers: processes are for the CPU, and the model is on {device}: use larger "
-                "batches there (--batch-tokens)"
+                f"--workers: only supported on the CPU, not on {device}; use larger batches there "
+                "(--batch-tokens)"
             )
         with WorkerPool(self.runner, number, num_threads=num_threads(number)) as workers:
             yield replace(self, runner=replace(self.runner, workers=workers))

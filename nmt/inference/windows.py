@@ -100,22 +100,22 @@ def _encode_constraints(
     prefix = tuple(tokenizer.encode(given.prefix))
     if len(prefix) > max_length:
         logger.warning(
-            f"line {number}: the prefix has {len(prefix)} tokens, and a translation at most "
-            f"{max_length} (decoding.max_length); it is translated without it"
+            f"line {number}: the prefix has {len(prefix)} tokens, above decoding.max_length "
+            f"({max_length}); it is translated without the prefix"
         )
         prefix = ()
     elif UNK in prefix:
         logger.warning(
-            f"line {number}: the model does not know all of the prefix {given.prefix!r}; what it "
-            f"does not know reads {UNKNOWN_TEXT}"
+            f"line {number}: the prefix {given.prefix!r} has characters or words unknown to the "
+            f"model; they become {UNKNOWN_TEXT}"
         )
     phrases = []
     for phrase in given.phrases:
         tokens = tuple(tokenizer.encode(phrase))
         if UNK in tokens:
             logger.warning(
-                f"line {number}: {phrase!r} cannot be in the translation: the model does not know "
-                "all of its characters or words"
+                f"line {number}: {phrase!r} has characters or words unknown to the model; it is "
+                f"translated without {phrase!r}"
             )
         elif tokens:
             phrases.append(tokens)
@@ -130,7 +130,7 @@ def require_phrases(search: Search | type[Search]) -> None:
     """
     if not search.supports_phrases:
         raise ConfigError(
-            "phrases that must appear (--constraints): only supported with beam search; set "
+            "--constraints: required phrases are only supported with beam search; set "
             "decoding.search to beam (--search beam)"
         )
 

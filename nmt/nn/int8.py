@@ -131,7 +131,7 @@ def quantize(module: nn.Module) -> None:
             if isinstance(child, nn.Linear) and _is_worth_it(child.weight):
                 setattr(part, name, Int8Linear.of(child))
         if isinstance(part, FastPath):
-            part.drop_fast_path("weights of 8 bits")  # the fast path reads float32 weights
+            part.drop_fast_path("8-bit weights")  # the fast path reads float32 weights
 
 
 def _is_worth_it(weight: Tensor) -> bool:

@@ -175,7 +175,7 @@ class Model(nn.Module):
 
     def coverage(self, state: DecoderState) -> Coverage:
         """Return the coverage so far; `read` must have been called `with_coverage`."""
-        assert state.coverage is not None, "it was not asked for"
+        assert state.coverage is not None, "`read` was called without `with_coverage`"
         return state.coverage
 
     def _decode(self, tokens: Int[Tensor, "B T"], state: DecoderState) -> DecoderOutput:

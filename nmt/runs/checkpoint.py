@@ -74,7 +74,7 @@ def save_checkpoint(
     except (OSError, SafetensorError) as error:
         said = str((isinstance(error, OSError) and error.strerror) or error)
         raise RunError(
-            f"{folder}: cannot write the checkpoint ({said}); the previous one is untouched: "
+            f"{folder}: cannot write the checkpoint ({said}), and the previous one is intact; "
             f"{advice_on(said) or 'change the permissions'}, then resume"
         ) from error
 
@@ -114,7 +114,7 @@ def update_of(folder: Path) -> int:
     counters = metadata.get("counters", metadata)
     update = counters.get("update") if isinstance(counters, dict) else None
     if type(update) is not int:
-        raise unusable(folder / METADATA, "does not give the update")
+        raise unusable(folder / METADATA, "has no number of updates")
     return update
 
 
@@ -160,10 +160,10 @@ def find_misfit(found: Mapping[str, Tensor], needed: Mapping[str, Tensor]) -> st
         if name not in found:
             return f"tensor {name!r} is missing"
         if name not in needed:
-            return f"tensor {name!r} is not part of it"
+            return f"unexpected tensor {name!r}"
         tensor, wanted = found[name], needed[name]
         if tensor.shape != wanted.shape:
-            return f"tensor {name!r} has the shape {list(tensor.shape)}, not {list(wanted.shape)}"
+            return f"tensor {name!r} has shape {list(tensor.shape)}, not {list(wanted.shape)}"
         if tensor.dtype != wanted.dtype:
             return f"tensor {name!r} is {tensor.dtype}, not {wanted.dtype}".replace("torch.", "")
     return None
@@ -210,8 +210,8 @@ def _read(folder: Path, parts: Sequence[str] | None, max_bytes: int | None) -> C
     missing = [part for part in parts or () if part not in manifest.aliases]
     if missing:
         raise RunError(
-            f"{folder}: holds no {missing[0]!r}, only {', '.join(manifest.aliases)}: it is a "
-            "checkpoint of weights alone; resume from `last`"
+            f"{folder}: has no {missing[0]!r}, only {', '.join(manifest.aliases)}; resume from "
+            "`last`"
         )
     tensors = {
         part: _read_tensors(folder, part, manifest, max_bytes)
@@ -246,6 +246,6 @@ def _read_tensors(
     aliases = manifest.aliases[part]
     for alias, owner in aliases.items():
         if owner not in tensors or alias in tensors:
-            reason = f"{alias!r} is an alias of {owner!r}, which does not fit {path.name}"
+            reason = f"{alias!r} is an alias of {owner!r}, which does not match {path.name}"
             raise unusable(folder / MANIFEST, reason)
     return tensors | {alias: tensors[owner] for alias, owner in aliases.items()}

@@ -74,24 +74,24 @@ def read_manifest(folder: Path) -> Manifest:
         found = parse_json(read_regular(path, MAX_JSON_BYTES))
     except FileNotFoundError:
         if folder.exists():
-            raise unusable(path, "is missing, so that this is no checkpoint") from None
+            raise unusable(path, "missing, so this is not a checkpoint") from None
         raise RunError(f"{folder}: no such checkpoint; {_others(folder)}") from None
     except ValueError:
-        raise unusable(path, "damaged, it is not JSON") from None
+        raise unusable(path, "corrupted: not JSON") from None
     checksum = found.pop("sha256", None) if isinstance(found, dict) else None
     if checksum != _sha256(_compact(found)):
-        raise unusable(path, "damaged, its SHA-256 is another")
+        raise unusable(path, "corrupted: SHA-256 mismatch")
     version = found.get("format")
     if type(version) is not int or version != FORMAT_VERSION:
         raise RunError(
-            f"{path}: a checkpoint of format {version!r}, but this nmt reads format "
-            f"{FORMAT_VERSION}: use the version of nmt that wrote it"
+            f"{path}: checkpoint format {version!r} is not supported, only {FORMAT_VERSION}; use "
+            "the version of nmt that wrote it"
         )
     with suppress(ValidationError):
         manifest = Manifest.model_validate(found)
         if manifest.files.keys() == {METADATA, *map(tensor_file, manifest.aliases)}:
             return manifest
-    raise unusable(path, "does not describe a checkpoint")
+    raise unusable(path, "not the description of a checkpoint")
 
 
 def read_verified(path: Path, manifest: Manifest, max_bytes: int | None = None) -> bytes:
@@ -108,7 +108,7 @@ def read_verified(path: Path, manifest: Manifest, max_bytes: int | None = None) 
     """
     expected = manifest.files[path.name]
     if max_bytes is not None and expected.size > max_bytes:
-        reason = f"has {expected.size:,} bytes, and what belongs here has at most {max_bytes:,}"
+        reason = f"has {expected.size:,} bytes, above the limit of {max_bytes:,}"
         raise unusable(path, reason)
     try:
         size = path.stat().st_size
@@ -116,9 +116,9 @@ def read_verified(path: Path, manifest: Manifest, max_bytes: int | None = None) 
     except FileNotFoundError:
         raise unusable(path, "missing from the checkpoint") from None
     if len(content) != expected.size:
-        raise unusable(path, f"damaged, it has {size} bytes and should have {expected.size}")
+        raise unusable(path, f"corrupted: {size} bytes instead of {expected.size}")
     if _sha256(content) != expected.sha256:
-        raise unusable(path, f"damaged, its SHA-256 is not the one in {MANIFEST}")
+        raise unusable(path, f"corrupted: SHA-256 differs from {MANIFEST}")
     return content
 
 
@@ -141,7 +141,7 @@ def _others(folder: Path) -> str:
     """List the checkpoints next to one that is missing."""
     # Shorter names first, so that numbers are in order.
     found = sorted(path.parent.name for path in folder.parent.glob(f"*/{MANIFEST}"))
-    return f"there is {', '.join(sorted(found, key=len))}" if found else "the run has none yet"
+    return f"available: {', '.join(sorted(found, key=len))}" if found else "the run has none yet"
 
 
 def _compact(tree: Mapping[str, Any]) -> bytes:

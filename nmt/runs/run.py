@@ -99,13 +99,13 @@ class RunDirectory:
         assert not (overwrite and resume)
         run = cls(Path(path))
         if resume:
-            run._require_run("there is no run to resume; leave --resume out to start one")
+            run._require_run("leave --resume out to start a run")
             return run
         if run._is_run():
             if not overwrite:
                 raise RunError(
-                    f"{path}: there is a run already; --resume continues it, --overwrite deletes "
-                    "it and starts again, run=PATH puts the new one elsewhere"
+                    f"{path}: already holds a run; --resume continues it, --overwrite deletes it "
+                    "and starts again, run=PATH puts the new one elsewhere"
                 )
             read_yaml(run.config)  # refuse to delete the run if this is not YAML
             run._delete_contents()
@@ -121,11 +121,11 @@ class RunDirectory:
             OSError: it cannot be read.
         """
         run = cls(Path(path))
-        run._require_run("not a run; name the folder that `nmt train` made")
+        run._require_run("name the folder that `nmt train` made")
         if not (run.shared_tokenizer.is_dir() or run.target_tokenizer.is_dir()):
             raise RunError(
-                f"{run.shared_tokenizer.parent}: the run's tokenizer is missing; without it the "
-                "model cannot be used: bring the folder back from a copy of the run, or train again"
+                f"{run.shared_tokenizer.parent}: the run's tokenizer is missing; put back a copy "
+                "of this folder, or train again"
             )
         return run
 
@@ -174,10 +174,7 @@ class RunDirectory:
             RunError: the name points outside the folder of the checkpoints.
         """
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise RunError(
-                f"--checkpoint {name!r}: must be the name of a checkpoint of the run: {BEST}, "
-                f"{LAST} or step-N"
-            )
+            raise RunError(f"--checkpoint {name!r}: must be {BEST}, {LAST} or step-N")
         return self.checkpoints / name
 
     def _is_run(self) -> bool:
@@ -200,16 +197,16 @@ class RunDirectory:
         try:
             names = os.listdir(self.path)
         except FileNotFoundError:
-            raise RunError(f"{self.path}: no such folder: {otherwise}") from None
+            raise RunError(f"{self.path}: no such folder; {otherwise}") from None
         except NotADirectoryError:
             raise RunError(
-                f"{self.path}: is not a folder: {otherwise} (a file of `nmt export` is for "
-                "`nmt translate` alone)"
+                f"{self.path}: is not a folder; {otherwise} (only `nmt translate` takes a file of "
+                "`nmt export`)"
             ) from None
         if _CONFIG not in names:
-            raise RunError(f"{self.path}: it has no {_CONFIG}: {otherwise}")
+            raise RunError(f"{self.path}: has no {_CONFIG}; {otherwise}")
         if not self._is_run():
-            raise RunError(f"{self.config}: not the configuration of a run: {otherwise}")
+            raise RunError(f"{self.config}: not the configuration of a run; {otherwise}")
 
     def _make(self) -> None:
         try:
@@ -219,7 +216,7 @@ class RunDirectory:
         ours = [name for name in sorted(os.listdir(self.path)) if name in _CONTENTS]
         if ours:
             raise RunError(
-                f"{self.path}: holds {ours[0]!r} but no run that could be continued; move it away, "
+                f"{self.path}: holds {ours[0]!r}, but not a run that can be resumed; move it away, "
                 "or give run=PATH elsewhere"
             )
 
@@ -286,7 +283,7 @@ class Run:
         if not isinstance(run, Run):
             return cls.open(run, decoding=decoding)
         if decoding is not None:
-            raise ConfigError("decoding: the run is open already; give the options to Run.open")
+            raise ConfigError("decoding: cannot be changed in an open run; give it to Run.open")
         return run
 
     def with_decoding(self, decoding: DecodingConfig) -> "Run":

@@ -47,7 +47,7 @@ class WeightedCoverage(CoveragePenalty):
     """
 
     def __init__(self, *, beta: Annotated[float, Ge(0.0), Le(1_000)] = 0.2) -> None:
-        assert beta >= 0.0, "it would add to the score, and the bound of the search be wrong"
+        assert beta >= 0.0, "it would add to the score, and the bound of the search would be wrong"
         self.beta = beta
 
 

@@ -56,7 +56,7 @@ class DiverseBeamSearch(BeamSearch):
         if beam_size % groups:
             raise ConfigError(
                 f"decoding.beam_size: {beam_size} is not a multiple of the {groups} groups of "
-                f"decoding.search; the nearest that works is {-(-beam_size // groups) * groups}"
+                f"decoding.search; the nearest multiple is {-(-beam_size // groups) * groups}"
             )
         size = beam_size // groups
         super().__init__(size, min(n_best, size), scoring, rules)

@@ -77,8 +77,8 @@ class GreedySearch(SinglePathSearch):
     def __init__(self, beam_size: int, n_best: int, scoring: Scoring, rules: Rules) -> None:
         if n_best > 1:
             raise ConfigError(
-                f"decoding.n_best: {n_best}, but greedy search finds one translation; "
-                "set it to 1, or decoding.search to beam"
+                f"decoding.n_best: must be 1 with greedy search, not {n_best}; set it to 1, or "
+                "decoding.search to beam"
             )
         super().__init__(1, n_best, scoring, rules)
 

@@ -79,7 +79,7 @@ class GNMTPenalty(LengthPenalty):
     """
 
     def __init__(self, *, alpha: Annotated[float, Ge(0.0), Le(10)] = 0.6) -> None:
-        assert alpha >= 0.0, "the score would fall with length, and `can_beat` be wrong"
+        assert alpha >= 0.0, "the score would fall with length, and `can_beat` would be wrong"
         self.alpha = alpha
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class WordReward(LengthPenalty):
     """
 
     def __init__(self, *, reward: Annotated[float, Ge(0.0), Le(1_000)] = 0.5) -> None:
-        assert reward >= 0.0, "the score would fall with length, and `can_beat` be wrong"
+        assert reward >= 0.0, "the score would fall with length, and `can_beat` would be wrong"
         self.reward = reward
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class LengthLimits:
     max_length_ratio: float | None = 3.0
 
     def __post_init__(self) -> None:
-        assert self.min_length <= self.max_length, "the configuration refuses it"
+        assert self.min_length <= self.max_length, "the configuration rejects it"
 
     def min_lengths(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """Return the lower limit of each sentence, given its source length."""

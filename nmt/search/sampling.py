@@ -58,7 +58,7 @@ class SamplingSearch(SinglePathSearch):
 
     def _choose(self, ranked: LogProbabilities, partial: PartialHypotheses) -> Int[Tensor, " R"]:
         keys = partial.request.keys
-        assert keys is not None, "whoever asks for samples gives each sentence a key"
+        assert keys is not None, "each sentence needs a key"
         copy = partial.sentence % self.n_best
         chance = _uniform(keys[partial.sentence], self.seed, copy, partial.length)
         # Replace NaN, so that the search terminates even for a broken model.

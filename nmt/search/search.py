@@ -168,7 +168,7 @@ class Search(ABC):
     rules: Rules
 
     def __post_init__(self) -> None:
-        assert self.n_best <= self.beam_size, "the configuration refuses it"
+        assert self.n_best <= self.beam_size, "the configuration rejects it"
 
     @abstractmethod
     def __call__(self, model: Stepper[State], state: State, request: Request) -> NBest:
@@ -204,7 +204,7 @@ class Search(ABC):
         scores = self.scoring.length.score(totals, totals.new_full((), length))
         if not self.scoring.coverage.reads_coverage:
             return scores
-        assert model.coverage is not None, "whoever makes the search sees to it"
+        assert model.coverage is not None, "the translator computes it for such penalties"
         penalties = self.scoring.coverage(model.coverage(state))
         return scores + torch.cat([penalties, penalties.new_zeros(1)])[rows]
 

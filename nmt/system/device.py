@@ -32,7 +32,7 @@ def resolve_device(name: str | torch.device) -> torch.device:
     wanted = own_gpu if name == "cuda" else name
     if wanted not in present:
         raise ConfigError(
-            f"device: {name!r} is not on this machine; there is: {', '.join(present)}"
+            f"device: {name!r} not found on this machine; available: {', '.join(present)}"
         )
     return torch.device(wanted)
 
@@ -57,15 +57,15 @@ def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dt
         raise ConfigError(f"precision: unknown precision {name!r}; allowed: {allowed}")
     if name == "bfloat16" and not has_bfloat16(device):
         raise ConfigError(
-            f"precision: 'bfloat16' is not computed in by this {device.type}; use float32 or auto"
+            f"precision: 'bfloat16' is not supported on this {device.type}; use float32 or auto"
         )
     if name == "int8" and device.type != "cpu":
         raise ConfigError(
-            f"precision: 'int8' is for the CPU, and this is {device}; use bfloat16 or auto"
+            f"precision: 'int8' is only supported on the CPU, not on {device}; use bfloat16 or auto"
         )
     if name == "int8" and not has_int8():
         raise ConfigError(
-            "precision: 'int8' is not computed in by this cpu (AVX-512 VNNI is what it takes); use "
+            "precision: 'int8' is not supported on this cpu, which lacks AVX-512 VNNI; use "
             "float32 or auto"
         )
     return _PRECISIONS[name]

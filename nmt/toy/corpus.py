@@ -70,8 +70,8 @@ def sentence_pairs(
     """
     if not SHORTEST <= min_length <= max_length <= LONGEST:
         raise DataError(
-            f"lengths from {min_length} to {max_length}: the toy language has sentences of "
-            f"{SHORTEST} to {LONGEST} words, and the first length must not be above the second"
+            f"lengths: must be from {SHORTEST} to {LONGEST} words, the minimum first, not "
+            f"{min_length} to {max_length}"
         )
     return _sample(split, random.Random(f"{seed} {split}"), min_length, max_length)
 
@@ -101,7 +101,7 @@ def check_sizes(sizes: Mapping[str, int], what: str) -> None:
     """
     for split, size in sizes.items():
         if size < 0:
-            raise DataError(f"{split}: {size} {what} cannot be made; give 0 or more")
+            raise DataError(f"{split}: must be 0 or more {what}, not {size}")
 
 
 def write_corpus(

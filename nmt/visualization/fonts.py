@@ -55,8 +55,8 @@ def choose_families(texts: Iterable[str], fonts: Iterable[Font] | None = None) -
     lacks = {_CJK if _CJK_NAMES.match(unicodedata.name(one, "")) else _OTHER for one in missing}
     for names, package in sorted(lacks):
         logger.warning(
-            f"plots: no installed font has some characters ({names}), and boxes are drawn; install "
-            f"a font (Debian: apt-get install {package})",
+            f"plots: no installed font covers some characters ({names}), which are drawn as boxes; "
+            f"install one (Debian: apt-get install {package})",
             extra=ONCE,
         )
     return families

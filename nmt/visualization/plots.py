@@ -259,8 +259,8 @@ def _figure(width: float, height: float, path: Path, texts: Iterable[str]) -> "I
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(
-            "drawing needs matplotlib, which is not installed: install the extra `plots` "
-            "(in the folder of nmt: pip install '.[plots]')"
+            "plots: matplotlib is not installed; install the extra `plots` (in the folder of nmt: "
+            "pip install '.[plots]')"
         ) from error
     with rc_context({"font.family": choose_families(texts)}), warnings.catch_warnings():
         # Missing glyphs are drawn as boxes, which `choose_families` has already reported.

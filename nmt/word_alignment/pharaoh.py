@@ -30,7 +30,7 @@ class GoldAlignment:
     possible: Alignment
 
     def __post_init__(self) -> None:
-        assert self.sure <= self.possible, "a sure link is a possible one"
+        assert self.sure <= self.possible, "a sure link is also a possible link"
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:
@@ -57,8 +57,8 @@ def parse_pharaoh(
         match = _LINK.fullmatch(item)
         if match is None:
             raise DataError(
-                f"{where}: {item!r} is no alignment; write i-j (or ipj, if only possible) with "
-                f"i the source word and j the target word, counted from 0"
+                f"{where}: {item!r} is not a link; write i-j (or ipj, if only possible) for source "
+                "word i and target word j, counted from 0"
             )
         link = int(match[1]), int(match[3])
         for side, index, words in zip(("source", "target"), link, sizes, strict=True):

@@ -31,7 +31,7 @@ def split_text(text: str, units: AlignmentUnits) -> list[str]:
         text: raw text.
         units: any unit except "pieces", which depends on the tokenizer.
     """
-    assert units != "pieces", "pieces are known to the tokenizer only"
+    assert units != "pieces", "only the tokenizer knows its pieces"
     words = text.split()
     if units == "words" or (units == "auto" and not has_no_spaces(text)):
         return words

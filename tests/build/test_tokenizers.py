@@ -56,5 +56,5 @@ def test_sentencepiece_model_for_another_tokenizer_is_refused(
 
 def test_missing_tokenizer_is_named(config: Config, tmp_path: Path) -> None:
     tree = {**config.model_dump(mode="json"), "tokenizer": {"source_path": "no.model"}}
-    with pytest.raises(RunError, match=r"no.model: no such tokenizer: give the folder of one"):
+    with pytest.raises(RunError, match=r"no.model: tokenizer not found; give the folder of one"):
         build_tokenizers(Config.model_validate(tree), RunDirectory(tmp_path / "run"))

@@ -16,7 +16,7 @@ from nmt.cli.held_out import HeldOutArguments
 from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, DataError
 
-PLAIN = "(paths are relative to the folder that nmt is run in: {folder})"
+PLAIN = "(relative paths start from the working directory {folder})"
 
 
 @pytest.fixture(autouse=True)
@@ -70,8 +70,8 @@ def test_a_file_beside_the_configuration_is_named(tmp_path: Path) -> None:
     Path("my").mkdir()
     Path("my/b").touch()
     assert message(config(train={"tsv": "b"}), "my/x.yaml") == (
-        "data.train.tsv: b: no such file (paths are relative to the folder that nmt is run in: "
-        f"{tmp_path}; there is one beside my/x.yaml: write my/b, or run nmt there)"
+        "data.train.tsv: b: no such file (relative paths start from the working directory "
+        f"{tmp_path}; found next to my/x.yaml: write my/b, or run nmt there)"
     )
 
 
@@ -118,10 +118,10 @@ def test_a_run_may_start_from_another(base: str | None, forbid: Callable[[Path],
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("device: cuda", "device: 'cuda' is not on this machine; there is: cpu"),
+        ("device: cuda", "device: 'cuda' not found on this machine; available: cpu"),
         (
             "precision: bfloat16",
-            "precision: 'bfloat16' is not computed in by this cpu; use float32 or auto",
+            "precision: 'bfloat16' is not supported on this cpu; use float32 or auto",
         ),
     ],
 )

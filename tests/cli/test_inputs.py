@@ -121,7 +121,9 @@ def test_a_run_says_whether_lines_or_grids_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [[], ["-"], ["a.npz", "-"]])
 def test_grids_are_not_read_from_stdin(names: list[str]) -> None:
-    with pytest.raises(UserError, match=r"this run reads grids: name an \.npz file"):
+    with pytest.raises(
+        UserError, match=r"stdin: not supported by a run that reads grids; give an \.npz file"
+    ):
         read_input(GRIDS, names)
 
 
@@ -140,7 +142,9 @@ def test_lines_meet_what_is_asked_of_their_translations(tmp_path: Path) -> None:
         Input("a", "ein Haus"),
         Input("b", "", ("rot", "sehr schön")),
     ]
-    with pytest.raises(DataError, match="prefixes: has 2 lines, and the input has more"):
+    with pytest.raises(DataError, match="prefixes: has 2 lines; give one for each input line"):
         list(add_constraints(iter("abc"), prefixes, constraints))
-    with pytest.raises(DataError, match="constraints: has more lines than the input"):
+    with pytest.raises(
+        DataError, match="constraints: has more lines than the input; give one for each"
+    ):
         list(add_constraints(iter("a"), None, constraints))

@@ -94,7 +94,7 @@ def test_what_was_finished_when_the_work_broke_off_is_kept(
     assert not output.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
     assert path.read_text() == "precious\n"
     assert (tmp_path / "out.txt.partial").read_text() == "half\n"
-    assert "nmt: what was finished is in" in capsys.readouterr().err
+    assert "nmt: the finished part is in" in capsys.readouterr().err
 
 
 def test_nothing_is_left_where_nothing_was_finished(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"out\.txt: its folder does not exist; make it first"):
+    with pytest.raises(DataError, match=r"out\.txt: its folder does not exist; create it first"):
         open_output(tmp_path / "no" / "out.txt").__enter__()
 
 
@@ -283,7 +283,7 @@ def test_a_file_stays_incomplete_where_the_reader_of_another_output_has_gone(
             output.write("line\n")
             stream.write("line\n")
 
-    with pytest.raises(DataError, match="out: is incomplete, as the program that reads"):
+    with pytest.raises(DataError, match="out: incomplete, because the reader of the other output"):
         write()
     os.close(ends[1])
     assert os.listdir(tmp_path) == ["out.partial"]
@@ -293,7 +293,7 @@ def test_a_descriptor_that_is_read_from_is_no_output(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("mine")
     with (tmp_path / "in.txt").open() as file:
         place = Path(f"/dev/fd/{file.fileno()}")
-        with pytest.raises(DataError, match="is open for reading only"), open_output(place):
+        with pytest.raises(DataError, match="is only open for reading; choose"), open_output(place):
             pass
 
 

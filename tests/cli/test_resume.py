@@ -81,7 +81,9 @@ def test_another_state_is_refused(tmp_path: Path) -> None:
     paths = {"-o": tmp_path / "out"}
     for state in (b"", b"another", b"\xff"):
         (tmp_path / "out.state").write_bytes(state)
-        with pytest.raises(UserError, match=r"out\.state: what is there was made by another model"):
+        with pytest.raises(
+            UserError, match=r"out\.state: the output was started with another model"
+        ):
             ResumableOutputs.open(paths, [], "x", resume=True)
         assert not ResumableOutputs.open(paths, [], "x", resume=False).is_resumed
 
@@ -90,8 +92,8 @@ def test_another_state_is_refused(tmp_path: Path) -> None:
     ("outputs", "reason"),
     [
         ({}, "--resume: continues a file; give the same -o FILE as before"),
-        ({"-o": "/dev/null"}, "--resume: -o /dev/null is not a regular file"),
-        ({"-o": "out", "--alignments": "a.gz"}, "--alignments a.gz is compressed, so it cannot"),
+        ({"-o": "/dev/null"}, "--resume: -o /dev/null is not a regular file; choose"),
+        ({"-o": "out", "--alignments": "a.gz"}, "--alignments a.gz is compressed; write an uncom"),
     ],
 )
 def test_what_cannot_be_resumed(outputs: dict[str, str], reason: str) -> None:

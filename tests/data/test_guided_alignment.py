@@ -83,7 +83,7 @@ def test_other_alignments_are_another_corpus(letters: Tokenizer, tmp_path: Path)
         ("0-0\n\n\n", r"links has 3 lines, .* 2: line n"),
         ("0-0\n0-7\n", r"links, line 2: '0-7' names target word 7, but the target has 1 words"),
         ("0-0\n7-0\n", r"links, line 2: '7-0' names source word 7, but the source has 1 words"),
-        ("0-0\n0_0\n", r"links, line 2: '0_0' is no alignment"),
+        ("0-0\n0_0\n", r"links, line 2: '0_0' is not a link"),
     ],
 )
 def test_alignments_that_do_not_fit(

@@ -67,8 +67,8 @@ def test_jobs_are_taken_as_needed_and_another_map_may_run_meanwhile(ahead: int) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"a worker has died \(exit code -9; -9 is .* lack of memory\): use fewer --workers"),
-        ({"name": "an encoder", "remedy": "use 1"}, r"an encoder has died \(exit .*\): use 1$"),
+        ({}, r"a worker died \(exit code -9; -9 .* a lack of memory\); use fewer --workers"),
+        ({"name": "an encoder", "remedy": "use 1"}, r"an encoder died \(exit .*\); use 1$"),
     ],
 )
 def test_death_of_a_worker_is_an_error_with_a_remedy(options: dict[str, str], message: str) -> None:

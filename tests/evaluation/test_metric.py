@@ -74,7 +74,7 @@ def test_each_line_may_match_any_of_several_references(name: str) -> None:
     score = metric(REFERENCES, first, second)
     assert score.value == pytest.approx(100.0 if metric.higher_is_better else 0.0)
     assert "nrefs:2" in score.signature
-    with pytest.raises(DataError, match="2 translations but 1 references"):
+    with pytest.raises(DataError, match="references: 1 lines for 2 translations; they must"):
         metric(REFERENCES, first, ["No."])
 
 
@@ -85,13 +85,13 @@ def test_an_empty_translation_is_scored(name: str) -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_nothing_to_score_is_an_error(name: str) -> None:
-    with pytest.raises(DataError, match="no sentences to score: the test set is empty"):
+    with pytest.raises(DataError, match="test set: must not be empty; give at least one sentence"):
         METRICS[name]()([], [])
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_other_numbers_of_lines_are_an_error(name: str) -> None:
-    with pytest.raises(DataError, match="1 translations but 2 references"):
+    with pytest.raises(DataError, match="references: 2 lines for 1 translations; they must"):
         METRICS[name]()(["a"], REFERENCES)
 
 

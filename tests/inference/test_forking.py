@@ -69,5 +69,5 @@ def test_a_forked_child_translates_and_scores_as_its_parent_does(translator: Tra
 def test_workers_in_a_forked_child_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     workers = WorkerPool(torch.ones(3), 1)
     monkeypatch.setattr(workers, "_owner", 1)
-    with pytest.raises(RuntimeError, match="belong to process 1, and this is a forked child"):
+    with pytest.raises(RuntimeError, match="belong to process 1, not to its fork"):
         next(workers.map(torch.add, [(1,)]))

@@ -78,7 +78,7 @@ def test_a_text_of_unknown_tokens_does_not_flood_the_terminal(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one"]))
     read_all(tokenizer, ["zwei"] * 1000, LineWarnings(names_unknown=True))
     assert len(caplog.messages) == 11
-    assert caplog.messages[-1] == "there are more lines with unknown tokens; they are not named"
+    assert caplog.messages[-1] == "further lines with unknown tokens are not reported"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_unknown_tokens_are_summed_up_for_each_side(target, told, caplog):
             read_all(tokenizer, [line], warnings, side)
     assert caplog.messages == []
     warnings.sum_up_unknown()
-    many = "; is the target text in the right language?" if target == "ein zwei" else ""
+    many = "; check that the target text is in the right language" if target == "ein zwei" else ""
     assert caplog.messages == [f"{told}, are unknown to the model{many}"]
 
 

@@ -159,10 +159,10 @@ def test_a_lexicon_is_kept_in_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "misfit"),
     [
-        ("candidates", SIZE, "candidates has tokens that the target does not have"),
-        ("candidates", EOS, "candidates has tokens that the target does not have"),
-        ("frequent", SIZE, "frequent has tokens that the target does not have"),
-        ("frequent", PAD, "frequent has tokens that the target does not have"),
+        ("candidates", SIZE, "candidates has tokens outside the target vocabulary"),
+        ("candidates", EOS, "candidates has tokens outside the target vocabulary"),
+        ("frequent", SIZE, "frequent has tokens outside the target vocabulary"),
+        ("frequent", PAD, "frequent has tokens outside the target vocabulary"),
         ("probabilities", -0.1, "probabilities are negative, infinite or NaN"),
         ("probabilities", np.nan, "probabilities are negative, infinite or NaN"),
     ],

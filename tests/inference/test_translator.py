@@ -235,7 +235,7 @@ def test_a_pair_of_other_types_is_refused(translator, name):
 )
 def test_an_input_of_other_types_is_refused(fields):
     with pytest.raises(
-        TypeError, match=r"^Input takes a source \(str or Grid\), a prefix \(str\) and "
+        TypeError, match=r"^Input: source must be a str or Grid, prefix a str, phrases a tuple"
     ):
         Input(**fields)
 
@@ -468,7 +468,9 @@ def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator,
     run = save_run(translator, tmp_path / "run")
     shutil.rmtree(run.checkpoints)
     decoding = DecodingConfig.model_validate({"search": "greedy", "n_best": 2})
-    with pytest.raises(ConfigError, match=r"decoding\.n_best: 2, but greedy search finds one"):
+    with pytest.raises(
+        ConfigError, match=r"decoding\.n_best: must be 1 with greedy search, not 2; set"
+    ):
         Translator.from_run(run.path, decoding=decoding)
 
 
@@ -528,7 +530,7 @@ def test_a_run_computes_as_it_was_trained_where_that_can_be(tokenizer, tmp_path,
         run.config.write_text("\n".join([*kept, f"precision: {trained}", ""]))
         assert Translator.from_run(run.path, device="cpu").runner.precision == expected
     monkeypatch.setattr("nmt.system.device.has_bfloat16", lambda device: False)
-    with pytest.raises(ConfigError, match="'bfloat16' is not computed in"):
+    with pytest.raises(ConfigError, match="'bfloat16' is not supported on"):
         Translator.from_run(run.path, device="cpu", precision="bfloat16")
 
 
@@ -587,8 +589,8 @@ def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, trans
     *found, blank = texts(translator.translate([*given, Input("   ", phrases=("w3",))]))
     assert all(found) and blank == "" and "line 4" not in caplog.text
     assert "w3" in found[1].split()
-    assert "line 2: 'unheard' cannot be in the translation" in caplog.text
-    assert "line 3: no translation was found that has 'w" in caplog.text
+    assert "line 2: 'unheard' has characters or words unknown to the model" in caplog.text
+    assert "line 3: no translation has 'w" in caplog.text
     impossible = make_translator(tokenizer, forbidden=["w3"])
     (free,), (asked,) = (
         impossible.translate([Input(line, phrases=phrases)]) for phrases in ((), ("w3",))
@@ -601,7 +603,7 @@ def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, s
     translator = make_translator(tokenizer, search=search, beam_size=5)
     assert translator.translate(["w1", Input("w1", prefix="w2")])
     message = re.escape(
-        "phrases that must appear (--constraints): only supported with beam search; set "
+        "--constraints: required phrases are only supported with beam search; set "
         "decoding.search to beam (--search beam)"
     )
     with pytest.raises(ConfigError, match=f"^{message}$"):
@@ -624,8 +626,8 @@ def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, cap
     given = [Input("w1", phrases=("w1", "w2", "w8")), Input("w1", phrases=("w9",))]
     assert texts(translator.translate(given)) == ["w5", "w9"]
     assert asked == [[["w1", "w2", "w8"], ["w9"]], [["w1", "w8"]], [["w8"]], [[]]]
-    lost = [message.split(" with all")[0] for message in caplog.messages]
-    begun = "line 1: no translation was found that has"
+    lost = [message.split(" and meets")[0] for message in caplog.messages]
+    begun = "line 1: no translation has"
     assert lost == [f"{begun} '{word}'" for word in ("w2", "w1", "w8")]
 
 
@@ -641,7 +643,10 @@ def test_the_last_word_of_a_prefix_may_go_on():
 
 def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
     translator.translate([Input("w1", prefix="w2 unheard")])
-    assert "line 1: the model does not know all of the prefix 'w2 unheard'" in caplog.text
+    assert (
+        "line 1: the prefix 'w2 unheard' has characters or words unknown to the model"
+        in caplog.text
+    )
 
 
 def test_a_prefix_that_is_too_long_costs_no_other_line(translator, caplog):
@@ -649,8 +654,8 @@ def test_a_prefix_that_is_too_long_costs_no_other_line(translator, caplog):
     given = ["w1", Input("w2", prefix="w1 " * 10), Input("w1", prefix="w2")]
     assert [one.texts for one in translator.translate(given)] == [one.texts for one in expected]
     (message,) = caplog.messages
-    assert message.startswith("line 2: the prefix has 10 tokens, and a translation at most ")
-    assert message.endswith("(decoding.max_length); it is translated without it")
+    assert message.startswith("line 2: the prefix has 10 tokens, above decoding.max_length ")
+    assert message.endswith("); it is translated without the prefix")
 
 
 def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):
@@ -859,7 +864,7 @@ def test_workers_share_the_threads(translator, monkeypatch):
 def test_workers_are_for_the_cpu(translator):
     on_gpu = computing(translator, device=torch.device("cuda"))
     with (
-        pytest.raises(ConfigError, match="--workers: processes are for the CPU, and the model is"),
+        pytest.raises(ConfigError, match="--workers: only supported on the CPU, not on"),
         on_gpu.with_workers(2),
     ):
         pass

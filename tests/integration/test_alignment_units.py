@@ -81,7 +81,7 @@ def test_a_gold_alignment_counts_the_same_units(nmt: Command, tmp_path: Path) ->
         *given, "--gold", tmp_path / "gold", "--alignment-units", "words", "-o", tmp_path / "x"
     ).assert_refused(
         "'1-1' names target word 1, but the target has 1 words, counted from 0 (units here: "
-        "words); --alignment-units must be those",
+        "words); set --alignment-units",
     )
 
 
@@ -93,8 +93,8 @@ def test_a_gold_alignment_of_words_that_were_split_is_warned_of(
         "--gold",
         tmp_path / "gold",
     )
-    assert "if it counts words, give --alignment-units words" in nmt(*given).err
-    assert "if it counts words" not in nmt(*given, "--alignment-units", "words").err
+    assert "if so, give --alignment-units words" in nmt(*given).err
+    assert "seem to count words" not in nmt(*given, "--alignment-units", "words").err
 
 
 def test_links_are_those_of_the_raw_words(nmt: Command, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_translations_state_their_units(nmt: Command, tmp_path: Path) -> None:
 
 def test_units_without_an_alignment_are_refused(nmt: Command) -> None:
     nmt("translate", "runs/tiny", "test.en", "--alignment-units", "words").assert_refused(
-        "--alignment-units words: nothing is aligned; give --alignments FILE"
+        "--alignment-units words: has no effect without alignments; add --alignments FILE"
     )
 
 

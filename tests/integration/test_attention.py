@@ -60,7 +60,7 @@ def test_alignments_that_do_not_fit(nmt: Command, in_corpus: Path) -> None:
     for content, parts in [
         (lines[:-1], ["some.align has 399 lines", "400"]),
         ([*lines[:4], "0-99\n", *lines[5:]], ["some.align, line 5", "'0-99'", "target word 99"]),
-        (["nonsense\n", *lines[1:]], ["some.align, line 1", "'nonsense' is no alignment"]),
+        (["nonsense\n", *lines[1:]], ["some.align, line 1", "'nonsense' is not a link"]),
     ]:
         Path("some.align").write_text("".join(content))
         nmt("train", "tiny.yaml", "run=runs/x", *given).assert_refused(*parts)
@@ -76,7 +76,7 @@ def test_without_attention_there_is_nothing_to_align(
     outcome = nmt("train", "tiny.yaml", "run=runs/none", *options)
     assert outcome.code == 0, outcome.err
     assert len(nmt("translate", "runs/none", "test.en").lines) == 20
-    reason = "the model has no attention (model.attention: null), so there is nothing to align"
+    reason = "model.attention: null gives no alignments; use a run with attention"
     nmt("align", "runs/none", "--source", "test.en", "--target", "test.de").assert_refused(reason)
     with monkeypatch.context() as patch:
         patch.delattr(BatchRunner, "run_search")  # it is refused before anything is translated
@@ -218,12 +218,14 @@ def test_weights_are_written_as_arrays(nmt: Command, in_corpus: Path, trained: P
 
 def test_alignments_that_cannot_be_had(nmt: Command, in_corpus: Path, trained: Path) -> None:
     given = ("align", trained / "runs/tiny", "--source", "test.en", "--target", "test.de")
-    nmt(*given, "--format", "npz").assert_refused("--format npz: is no text; give a file for it")
+    nmt(*given, "--format", "npz").assert_refused(
+        "--format npz: needs an output file; give -o FILE.npz"
+    )
     nmt(*given, "--symmetrize", "unoin").assert_refused(
         "--symmetrize: unknown way 'unoin' (did you mean 'union'?)", "grow-diag-final-and"
     )
     nmt(*given, "--symmetrize", "union").assert_refused(
-        "--symmetrize union: makes the links of two runs one", "(--reverse RUN)"
+        "--symmetrize union: only supported with --reverse RUN; give that too"
     )
 
 
@@ -245,4 +247,4 @@ def test_lines_that_one_of_two_runs_cuts_are_told(
     config.write_text(text.replace("max_source_length: 1000", "max_source_length: 1"))
     pair = ("--source", "test.en", "--target", "test.de", "--reverse", "runs/short")
     outcome = nmt("align", trained / "runs/tiny", *pair)
-    outcome.assert_refused("line 1 has other words", "decoding.max_source_length must be larger")
+    outcome.assert_refused("line 1 has other words", "; raise decoding.max_source_length")

@@ -146,7 +146,7 @@ def test_check_refuses_the_same(nmt: Any, in_copy: Path) -> None:
     assert outcome.out == ""
     assert outcome.err == (
         "nmt: error: data.valid.target: valid.de: no such file "
-        f"(paths are relative to the folder that nmt is run in: {in_copy})\n"
+        f"(relative paths start from the working directory {in_copy})\n"
     )
 
 
@@ -308,7 +308,7 @@ def test_a_checkpoint_that_cannot_be_read(
 
 def test_a_checkpoint_that_is_not_there(nmt: Any, in_copy: Path) -> None:
     outcome = nmt("translate", "runs/tiny", "--checkpoint", "step-77")
-    outcome.assert_refused("checkpoints/step-77: no such checkpoint; there is best, last, step-")
+    outcome.assert_refused("checkpoints/step-77: no such checkpoint; available: best, last, step-")
     for path in checkpoint_files(".safetensors"):
         path.unlink()
     nmt("translate", "runs/tiny").assert_refused("runs/tiny/checkpoints/best/model.safetensors")
@@ -459,9 +459,9 @@ def test_arguments_of_translate(
         (["translate", "--set", "search.groups=3", "--set", "search=beam"],
          "--set search.groups=3: has no effect, as --set search=beam after it replaces"),
         (["rescore", "--source", "test.en", "--n-best", "x", "--set", "beam_size=3"],
-         "--set beam_size=3: has no effect, as beam_size is for searches"),
-        (["tune", "--search", "greedy"], "a search that keeps one hypothesis finds the same"),
-        (["tune", "--beam-size", "1"], "a search that keeps one hypothesis finds the same"),
+         "--set beam_size=3: has no effect, as beam_size only applies to searches"),
+        (["tune", "--search", "greedy"], "penalties do not affect a search with one hypothesis"),
+        (["tune", "--beam-size", "1"], "penalties do not affect a search with one hypothesis"),
         (["evaluate", "--search", "sampling", "--beam-size", "3"], "sampling search has no beam"),
         (["export", "--search", "greedy", "--beam-size", "3", "-o", "x"], "greedy search has no"),
     ],
@@ -491,11 +491,11 @@ def test_an_output_file_survives_a_run_that_cannot_be_loaded(nmt: Any, in_copy: 
             ["--metrics ,: a metric is missing before a comma; write them as in "],
         ),
         (["--metrics", "bleu,,ter"], ["--metrics bleu,,ter: a metric is missing before a comma"]),
-        (["--source", "test.en"], ["--source and --reference go together"]),
+        (["--source", "test.en"], ["--source and --reference: only one is given; give both"]),
         (["--source", "test.en", "--reference", "train.de"], ["has 20 lines", "has 400"]),
         (["--source", "nowhere", "--reference", "test.de"], ["nowhere: no such file"]),
-        (["--source", "", "--reference", ""], ["--source: the name of the file is empty"]),
-        (["--source", "test.en", "--reference", ""], ["--reference: the name of the file is"]),
+        (["--source", "", "--reference", ""], ["--source: must not be empty; give a file name"]),
+        (["--source", "test.en", "--reference", ""], ["--reference: must not be empty"]),
         (["--json", "x", "-o", "x"], ["--json x: is also -o; choose another output file"]),
         (["-o", "test.de"], ["-o test.de: is also an input; choose another output file"]),
     ],
@@ -509,9 +509,9 @@ def test_arguments_of_evaluate(
 def test_references_must_correspond_to_the_sources(nmt: Any, in_trained: Path) -> None:
     given = ("--source", "test.en", "--reference", "test.de", "--reference")
     nmt("evaluate", "runs/tiny", *given, "train.de").assert_refused(
-        "train.de: has 400 lines, and there are 20 sources; each set of references needs a line"
+        "train.de: has 400 lines, but there are 20 sources; it needs one line for each"
     )
-    nmt("tune", "runs/tiny", *given, "").assert_refused("--reference: the name of the file is")
+    nmt("tune", "runs/tiny", *given, "").assert_refused("--reference: must not be empty")
     nmt("evaluate", "runs/tiny", *given, "none").assert_refused("none: no such file")
 
 
@@ -526,7 +526,7 @@ def test_a_run_without_a_test_set(nmt: Any, in_copy: Path) -> None:
 def test_a_run_whose_test_set_is_not_here(nmt: Any, in_copy: Path) -> None:
     Path("test.de").unlink()
     nmt("evaluate", "runs/tiny").assert_refused(
-        "runs/tiny: the test set of its configuration is not usable: data.test.target: test.de: ",
+        "runs/tiny: cannot read its test set: data.test.target: test.de: ",
         "give --source and --reference",
     )
 
@@ -618,8 +618,7 @@ def test_files_that_are_no_configuration(
 @pytest.mark.parametrize("words", [("test.en", "runs/tiny"), ("test.en", "test.de", "runs/tiny")])
 def test_a_run_behind_its_input(words: tuple[str, ...], nmt: Any, in_trained: Path) -> None:
     nmt("translate", *words).assert_refused(
-        "runs/tiny: is a run, and test.en is not; the run comes first, as in `nmt translate "
-        "runs/tiny test.en`"
+        "runs/tiny: is a run, which must come first; write `nmt translate runs/tiny test.en`"
     )
 
 
@@ -639,10 +638,10 @@ def test_what_is_asked_of_translations_and_cannot_be(
     def refused(*arguments: object) -> Any:
         return nmt("translate", "runs/tiny", "test.en", *arguments)
 
-    refused("--prefixes", asked).assert_refused("asked: has 1 lines, and the input has more")
+    refused("--prefixes", asked).assert_refused("asked: has 1 lines; give one for each input line")
     refused("--constraints", "nowhere").assert_refused("nowhere: no such file")
     refused("--constraints", asked, "--search", "greedy").assert_refused(
-        "phrases that must appear (--constraints): only supported with beam search; set"
+        "--constraints: required phrases are only supported with beam search; set"
     )
     refused("--set", "forbiden=[x]").assert_refused(
         "--set forbiden=[x]: unknown option 'forbiden'", "did you mean 'forbidden'?"
@@ -660,7 +659,7 @@ def test_what_is_asked_of_translations_and_cannot_be(
 @pytest.mark.parametrize(
     ("argument", "bad", "warning"),
     [
-        ("--prefixes", b"null " * 300, "line 2: the prefix has 300 tokens, and a translation at"),
+        ("--prefixes", b"null " * 300, "line 2: the prefix has 300 tokens, above decoding"),
         ("--prefixes", b"ne\xffun", "asked, line 2, byte 12: 0xff is no UTF-8 text; read as an em"),
         ("--constraints", b"\xff", "asked, line 2, byte 10: 0xff is no UTF-8 text; read as an em"),
     ],

@@ -34,7 +34,7 @@ def test_unknown_tokens_of_both_sides_are_summed_up(
             num_words = sum(map(len, words))  # all are unknown but for the stop
             told = (
                 f"{num_words - num_lines} of {num_words} {side} tokens, in 20 of 20 lines, are "
-                f"unknown to the model; is the {side} text in the right language?\n"
+                f"unknown to the model; check that the {side} text is in the right language\n"
             )
             assert (told in outcome.err) == are_swapped
         assert ("unknown" in outcome.err) == are_swapped

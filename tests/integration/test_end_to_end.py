@@ -228,7 +228,8 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
         assert float(same_score) == pytest.approx(float(score), abs=1e-4)
         assert float(same_total) == pytest.approx(float(total), abs=1e-4)
     nmt(*given, n_best, "--set", "coverage_penalty=gnmt").assert_refused(
-        "decoding.coverage_penalty: 'gnmt' is for searches", "(--set coverage_penalty=none)"
+        "decoding.coverage_penalty: 'gnmt' only applies to searches",
+        "(--set coverage_penalty=none)",
     )
     assert nmt(*given, n_best, "--set", "coverage_penalty=none").lines == again
     (first, *_) = nmt(*given, n_best, "--length-penalty", "none").lines
@@ -242,7 +243,7 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
     ("content", "part"),
     [
         ("0 ||| eins\nzwei\n", "n-best, line 2: must be `line ||| translation ||| ...`"),
-        ("3 ||| eins\n", "n-best: has translations of line 3, and"),
+        ("3 ||| eins\n", "n-best: line 3 is not in test.en (lines count from 0); give"),
         ("1 ||| eins\n0 ||| zwei\n", "n-best: line 0 follows line 1; sort the list"),
     ],
 )
@@ -294,7 +295,7 @@ def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
     refused.assert_refused("--coverage-penalties -2: ", "must be at least 0")
     nmt("tune", "runs/tiny", "--length-penalty", "1").assert_refused("unrecognized arguments")
     nmt("tune", "runs/tiny", "--set", "length_penalty.alpha=1").assert_refused(
-        "--set length_penalty.alpha=1: here --length-penalties says which are tried"
+        "--set length_penalty.alpha=1: has no effect here; give --length-penalties"
     )
     nmt("tune", "runs/tiny", "--metric", "blue").assert_refused(
         "--metric blue: unknown metric 'blue' (did you mean 'bleu'?); allowed: bleu, bleu_lc"
@@ -302,10 +303,12 @@ def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
     nmt("tune", "runs/tiny", "--metric", "bleu,chrf").assert_refused(
         "--metric bleu,chrf: must be one metric; name the one to tune by"
     )
-    nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused("names no penalty")
+    nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused(
+        "must not be empty; name a penalty"
+    )
     Path("valid.en").unlink()
     nmt("tune", "runs/tiny").assert_refused(
-        "the validation set of its configuration is not usable", "give --source and --reference"
+        "runs/tiny: cannot read its validation set", "give --source and --reference"
     )
 
 
@@ -376,12 +379,12 @@ def test_the_best_penalties_are_written_where_they_are_significantly_better(
     )
     after = load_config(Path("runs/tiny/config.yaml"))
     if p_value < 0.05:
-        assert outcome.err == f"{told}\nruns/tiny/config.yaml has them now\n"
+        assert outcome.err == f"{told}\nruns/tiny/config.yaml now has the best penalties\n"
         chosen = {"length_penalty": PlugIn(name="gnmt", alpha=0.7)}
         decoding = before.decoding.model_copy(update=chosen)
         assert after == before.model_copy(update={"decoding": decoding})
     else:
-        assert outcome.err == f"{told}, not below 0.05: the run's own are kept\n"
+        assert outcome.err == f"{told}, not below 0.05, so the run keeps its own\n"
         assert after == before
 
 
@@ -536,11 +539,12 @@ def test_align_as_json_and_as_pictures(nmt: Any, tmp_path: Path) -> None:
     assert len(second["weights"]) == 2
     assert all(0 < sum(row) <= 1 + 1e-5 for row in first["weights"])
     assert sorted(os.listdir(tmp_path / "plots")) == ["1.png", "2.png"]
-    assert outcome.err == f"2 heat maps are in {tmp_path / 'plots'}\n"
+    assert outcome.err == f"2 heat maps written to {tmp_path / 'plots'}\n"
 
 
 @pytest.mark.parametrize(
-    ("num_lines", "problem"), [(19, "gold:20: no such line"), (21, "more lines than the 20 pairs")]
+    ("num_lines", "problem"),
+    [(19, "gold:20: missing; the file needs"), (21, "more lines than the 20 pairs")],
 )
 def test_gold_alignments_must_be_as_many_as_the_pairs(
     num_lines: int, problem: str, nmt: Any, tmp_path: Path

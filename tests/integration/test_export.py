@@ -46,7 +46,7 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
     assert ended.returncode == 0, ended.stderr
-    assert "on 32 sentences of random tokens: 32 become the same" in ended.stderr
+    assert "on 32 sentences of random tokens: 32 identical translations" in ended.stderr
     assert os.listdir(path.parent) == ["tiny.onnx"]
     return path
 
@@ -184,24 +184,24 @@ def test_ten_lines_that_are_cut_are_named(exported: Path, caplog: pytest.LogCapt
     with caplog.at_level("WARNING"):
         assert len(replace(translator, description=short).translate(["one two ."] * 30)) == 30
     assert len(caplog.messages) == 11
-    assert caplog.messages[-1] == "there are more lines that are too long; they are not named"
+    assert caplog.messages[-1] == "further lines that are too long are not reported"
 
 
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
         (("--resume",), ("--resume", "name the run")),
-        (("--alignments", "x"), ("--alignments", "name the run")),
-        (("--shortlist",), ("--shortlist", "settled when")),
-        (("--precision", "int8"), ("--precision", "has float32 in it")),
-        (("--device", "cuda"), ("--device", "runs on the CPU")),
-        (("--ensemble", "runs/tiny"), ("--ensemble", "name the run")),
-        (("--set", "max_length=3"), ("--set", "settled when")),
-        (("--search", "sampling"), ("sampling", "beam and greedy")),
-        (("--search", "greedy", "--beam-size", "3"), ("--beam-size 3", "leave one out")),
+        (("--alignments", "x"), ("--alignments", "translate with the run")),
+        (("--shortlist",), ("--shortlist", "fixed when the model was exported")),
+        (("--precision", "int8"), ("--precision", "must be float32; leave it out")),
+        (("--device", "cuda"), ("--device", "must be cpu for an exported model")),
+        (("--ensemble", "runs/tiny"), ("--ensemble", "translate with the run")),
+        (("--set", "max_length=3"), ("--set", "fixed when the model was exported")),
+        (("--search", "sampling"), ("sampling", "use beam or greedy")),
+        (("--search", "greedy", "--beam-size", "3"), ("--beam-size 3", "greedy needs no beam")),
         (("--beam-size", "0"), ("--beam-size: must be a whole number from 1 to 10,000, not '0'",)),
-        (("--beam-size", "3", "--n-best", "4"), ("n_best: 4", "1 to 3")),
-        (("--beam-size", "1000"), ("beam_size: 1000", "1 to ")),
+        (("--beam-size", "3", "--n-best", "4"), ("n_best: must be 1 to 3 for this model, not 4",)),
+        (("--beam-size", "1000"), ("beam_size: must be 1 to ", "not 1000")),
     ],
 )
 def test_what_it_cannot_do(
@@ -233,7 +233,9 @@ def test_one_process_alone(
         "LOCAL_RANK": "0",
     }.items():
         monkeypatch.setenv(name, value)
-    nmt("translate", exported, stdin=INPUT).assert_refused("an exported model runs in one process")
+    nmt("translate", exported, stdin=INPUT).assert_refused(
+        "torchrun: not supported by an exported model"
+    )
 
 
 def test_without_onnx_runtime(
@@ -267,7 +269,7 @@ def test_int8_with_a_shortlist(nmt: Command, in_copy: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert too_wide.returncode == 2 and "leaves room for 2, not 4" in too_wide.stderr
+    assert too_wide.returncode == 2 and "must be at most 2 for a vocabulary" in too_wide.stderr
 
 
 def test_every_option_of_decoding_is_known() -> None:
@@ -278,7 +280,7 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     other = tmp_path / "other.onnx"
     other.write_text("no model")
     nmt("translate", other, stdin=b"one\n").assert_refused(
-        f"{other}: is not a folder, and no exported model that can be read", "export it again"
+        f"{other}: neither a run nor a valid exported model", "export it again"
     )
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {})
@@ -291,8 +293,8 @@ def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> No
     for changed, reason in (
         (told | {"format": 9}, "format 9"),
         ({"format": 1}, "'target'"),
-        (3, "no object"),
-        (broken, "tokenizer is damaged"),
+        (3, "not an object"),
+        (broken, "tokenizer is corrupted"),
     ):
         onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(changed)})
         onnx.save(model, other)
@@ -326,7 +328,7 @@ def test_a_description_of_other_types_is_refused(
     other = tmp_path / "other.onnx"
     onnx.save(model, other)
     nmt("translate", other, stdin=b"one\n").assert_refused(
-        f"{other}: its description cannot be read", "export it again"
+        f"{other}: its metadata cannot be read", "export it again"
     )
 
 
@@ -339,7 +341,7 @@ def test_another_graph_is_refused(nmt: Command, exported: Path, tmp_path: Path) 
     model.ir_version = onnx.load(exported, load_external_data=False).ir_version
     onnx.save(model, other)
     nmt("translate", other, stdin=b"one\n").assert_refused(
-        f"{other}: is another model than those of `nmt export`: its inputs or outputs"
+        f"{other}: not an exported model of this version, as its inputs or outputs"
     )
 
 
@@ -372,9 +374,15 @@ def test_a_file_that_was_damaged_on_its_way(nmt: Command, exported: Path, tmp_pa
     [
         (("--set", "no_repeat_ngram_size=2"), ("no_repeat_ngram_size", "leave it out")),
         (("--set", "coverage_penalty=gnmt"), ("coverage_penalty", "leave it out")),
-        (("--search", "sampling"), ("decoding.search: sampling", "beam and greedy are")),
-        (("--set", "search={name: beam, stopping: first}"), ("stops exactly",)),
-        (("--shortlist",), ("it has no lexicon",)),
+        (
+            ("--search", "sampling"),
+            ("decoding.search: 'sampling' cannot be exported; use beam or greedy",),
+        ),
+        (
+            ("--set", "search={name: beam, stopping: first}"),
+            ("decoding.search.stopping: cannot be exported; set it to exact",),
+        ),
+        (("--shortlist",), ("has no lexicon, which a shortlist needs",)),
         (("--checkpoint", "step-1"), ("step-1",)),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_model_larger_than_memory_is_refused_before_it_is_built(
     before, begun = reset_peak_memory(cpu), time.process_time()
     outcome = nmt(command, "tiny.yaml", "run=runs/new", size)
     assert outcome.code == 2
-    assert "parameters take at least" in outcome.err.splitlines()[-1]
+    assert "parameters need at least" in outcome.err.splitlines()[-1]
     assert "lower the hidden_size or num_layers" in outcome.err.splitlines()[-1]
     assert time.process_time() - begun < MOST_SECONDS
     assert peak_memory(cpu) - before < MOST_BYTES

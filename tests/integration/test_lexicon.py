@@ -27,7 +27,7 @@ def test_words_find_their_translations(nmt: Command, in_copy: Path) -> None:
 
 def test_the_help_names_the_default_of_the_learning(nmt: Command, in_copy: Path) -> None:
     default = inspect.signature(learn_lexicon).parameters["iterations"].default
-    assert f"of the learning (default: {default})" in nmt("lexicon", "--help").out
+    assert f"EM iterations (default: {default})" in nmt("lexicon", "--help").out
     as_it_is = nmt("lexicon", "runs/tiny", "-o", "as_it_is.tsv")
     as_named = nmt("lexicon", "runs/tiny", "-o", "named.tsv", "--iterations", default)
     assert as_it_is.code == as_named.code == 0
@@ -108,7 +108,7 @@ def test_a_long_line_of_a_table_ends(nmt: Command, in_copy: Path) -> None:
 def test_a_table_of_other_words(nmt: Command, in_copy: Path) -> None:
     Path("table.tsv").write_text("eleven\telf\t1\n")
     nmt("lexicon", "runs/tiny", "--table", "table.tsv").assert_refused(
-        "table.tsv: has no entry that the run has tokens for"
+        "table.tsv: has no words of the run's vocabularies; use another"
     )
     assert not Path("runs/tiny/lexicon").exists()
 
@@ -128,7 +128,7 @@ def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
         "must be a whole number from 1 to"
     )
     nmt("lexicon", "runs/tiny", "--iterations", 2, "--table", "x").assert_refused(
-        "--iterations: is for learning"
+        "--iterations: has no effect with --table"
     )
     nmt("lexicon", "runs/tiny", "-o", "runs").assert_refused("runs: is a folder")
     assert not Path("runs/tiny/lexicon").exists()

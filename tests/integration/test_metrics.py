@@ -123,7 +123,7 @@ def test_evaluate_takes_metrics_with_options(nmt: Any, tmp_path: Path) -> None:
         ("{name: chrf, word_ordr: 2}", "unknown option 'word_ordr' of metric 'chrf' (did you mean"),
         ("{name: chrf, word_order: two}", "word_order: must be a whole number, not 'two'"),
         ("{name: chrf", "--metrics {name: chrf: line 1: not YAML: expected ',' or '}'"),
-        ("", "--metrics: names no metric; leave it out, or name one"),
+        ("", "--metrics: must not be empty; name a metric"),
         ("{word_order: 2}", "{word_order: 2}: name: is missing"),
     ],
 )
@@ -163,7 +163,7 @@ def test_references_that_the_model_cannot_write_are_warned_of(nmt: Any, in_chine
     lines[2:4] = ["½" + lines[2], lines[3] + "…"]
     Path("valid.de").write_text("".join(f"{line}\n" for line in lines))
     told = (
-        "the model cannot write 2 of 20 references as they are, which costs score: its tokenizer "
+        "the model cannot write 2 of 20 references exactly, which lowers the score: its tokenizer "
         f"changes {lines[2]!r} to '1⁄2{lines[2][1:]}' (normalization: nfkc, lowercase: false)"
     )
     given = ("tiny.yaml", "tokenizer.name=characters", SHORT[1], "training.max_epochs=1")

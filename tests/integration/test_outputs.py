@@ -94,7 +94,7 @@ def test_a_table_inside_the_lexicon_is_not_lost(nmt: Any, in_writing: Path) -> N
     Path("runs/tiny/lexicon").mkdir()
     Path("table.tsv").rename("runs/tiny/lexicon/mine.tsv")
     nmt("lexicon", "runs/tiny", "--table", "runs/tiny/lexicon/mine.tsv").assert_refused(
-        "--table runs/tiny/lexicon/mine.tsv: belongs to the run, whose lexicon is replaced"
+        "--table runs/tiny/lexicon/mine.tsv: is part of the run, which is rewritten"
     )
 
 
@@ -103,7 +103,7 @@ def test_overwriting_a_run_deletes_nothing_that_the_new_one_reads(nmt: Any, in_c
     corpus.write_bytes(Path("train.en").read_bytes())
     override = f"data.train.source={corpus}"
     nmt("train", "tiny.yaml", "--overwrite", override).assert_refused(
-        f"data.train.source: {corpus}: --overwrite would delete it with the run runs/tiny"
+        f"data.train.source: {corpus}: would be deleted with the run runs/tiny by --overwrite"
     )
     assert corpus.exists()
 
@@ -237,7 +237,7 @@ def test_line_buffering_gives_what_reading_ahead_does(nmt: Any, in_trained: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("-o", "out"), "--line-buffered: has no effect with -o out, which appears when it is"),
+        (("-o", "out"), "--line-buffered: has no effect with -o out, which is written at the end"),
         (("--workers", "2"), "--line-buffered: cannot be combined with several processes; use one"),
     ],
 )

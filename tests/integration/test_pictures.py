@@ -101,9 +101,9 @@ def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> 
         assert all(0 <= cell < rows * columns for cell, _ in links)
     assert len(list(Path("plots").glob("*.png"))) == 6
     nmt("align", "runs/tiny", *given, "--reverse", "runs/tiny").assert_refused(
-        "--reverse runs/tiny: runs/tiny reads grids, and no run writes them; leave --reverse out"
+        "--reverse runs/tiny: not supported for grids, which runs/tiny reads; leave it out"
     )
-    nmt("translate", "runs/tiny").assert_refused("name an .npz file")
+    nmt("translate", "runs/tiny").assert_refused("give an .npz file")
     nmt("translate", "runs/tiny", "test.txt").assert_refused("test.txt: no .npz file")
 
 

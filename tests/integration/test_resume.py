@@ -606,7 +606,9 @@ def test_before_its_first_validation_a_run_has_no_best_checkpoint(
         assert run.train() == 130
     translate = ["translate", str(run.path), str(corpus / "valid.txt")]
     assert main(translate) == 2
-    message = "no best checkpoint, as the run was not validated yet: `nmt train CONFIG --resume`"
+    message = (
+        "no best checkpoint before its first validation; resume it (`nmt train CONFIG --resume`)"
+    )
     assert message in capsys.readouterr().err
     assert main([*translate, "--checkpoint", "last"]) == 0
 

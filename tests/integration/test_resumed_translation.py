@@ -162,9 +162,9 @@ def test_other_models_options_and_inputs_are_refused(
     break_off(3)
     nmt(*command)
     break_off(10**9)
-    again = "or begin again without --resume"
+    again = "or leave --resume out"
     nmt(*command, "--resume", "--beam-size", "2").assert_refused(
-        "out.state: what is there was made by another model, with other options or from other",
+        "out.state: the output was started with another model, other options or other",
         again,
     )
     nmt(*command, "--resume", "--alignments", "x").assert_refused("other options")
@@ -174,7 +174,7 @@ def test_other_models_options_and_inputs_are_refused(
     nmt(*command, "--resume").assert_refused("or from other input", again)
     shutil.copy("kept", "input.en")
     Path("out.state").write_text("{}")
-    nmt(*command, "--resume").assert_refused("out.state: what is there was made by another model")
+    nmt(*command, "--resume").assert_refused("out.state: the output was started with another model")
     assert nmt(*command).code == 0
     assert len(Path("out").read_text().splitlines()) == 40
     nmt("translate", "runs/tiny", "input.en", "--resume").assert_refused(
@@ -240,10 +240,10 @@ def test_only_regular_files_are_resumed(nmt: Any, in_copy: Path) -> None:
     nmt(*given, "--alignments", os.devnull).assert_refused(
         f"--resume: --alignments {os.devnull} is not a regular file, so it cannot be resumed"
     )
-    nmt(*given[:-1], "out.gz").assert_refused("--resume: -o out.gz is compressed, so it cannot be")
+    nmt(*given[:-1], "out.gz").assert_refused("--resume: -o out.gz is compressed; write an")
     os.mkfifo("pipe")
     nmt("translate", "runs/tiny", "pipe", "--resume", "-o", "out").assert_refused(
-        "--resume: pipe cannot be read again; name a file"
+        "--resume: pipe cannot be read again; use a file"
     )
     nmt("translate", "runs/tiny", "input.en", "-o", "input.en/out").assert_refused("input.en/out")
     assert nmt("translate", "runs/tiny", "input.en", "-o", "x" * 300).code == 2

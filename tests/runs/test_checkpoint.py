@@ -188,7 +188,7 @@ def test_a_file_cut_short_is_named(tmp_path: Path, name: str) -> None:
     save(tmp_path / "a")
     content = (tmp_path / "a" / name).read_bytes()
     (tmp_path / "a" / name).write_bytes(content[:-1])
-    message = rf"a/{name}: damaged, it has {len(content) - 1} bytes and should have {len(content)}"
+    message = rf"a/{name}: corrupted: {len(content) - 1} bytes instead of {len(content)}"
     with pytest.raises(RunError, match=message):
         load_checkpoint(tmp_path / "a")
 
@@ -200,7 +200,9 @@ def test_a_changed_byte_is_found(tmp_path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(content)
-    message = r"a/model.safetensors: damaged, its SHA-256 is not .*; put back a copy of a, or use"
+    message = (
+        r"a/model.safetensors: corrupted: SHA-256 differs from .*; put back a copy of a, or use"
+    )
     with pytest.raises(RunError, match=message):
         load_checkpoint(tmp_path / "a")
 
@@ -234,7 +236,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "a")
     checksum = hashlib.sha256(b'{"format":2}').hexdigest()
     write_manifest(tmp_path / "a", {"format": 2, "sha256": checksum})
-    message = r"manifest.json: a checkpoint of format 2, but this nmt reads format 1: use the vers"
+    message = r"manifest.json: checkpoint format 2 is not supported, only 1; use the version"
     with pytest.raises(RunError, match=message):
         load_checkpoint(tmp_path / "a")
 
@@ -243,7 +245,7 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 def test_a_manifest_that_is_not_the_one_that_was_written(tmp_path: Path, content: str) -> None:
     save(tmp_path / "a")
     (tmp_path / "a/manifest.json").write_text(content)
-    with pytest.raises(RunError, match=r"a/manifest.json: damaged, its SHA-256 is another; put ba"):
+    with pytest.raises(RunError, match=r"a/manifest.json: corrupted: SHA-256 mismatch; put ba"):
         load_checkpoint(tmp_path / "a")
 
 
@@ -373,6 +375,6 @@ def test_of_a_checkpoint_that_is_not_there_the_others_are_named(tmp_path: Path) 
     for name in ("last", "step-1000", "step-900", "best"):
         save(tmp_path / "checkpoints" / name)
     (tmp_path / "checkpoints" / "step-1").mkdir()
-    found = r"step-3: no such checkpoint; there is best, last, step-900, step-1000$"
+    found = r"step-3: no such checkpoint; available: best, last, step-900, step-1000$"
     with pytest.raises(RunError, match=found):
         load_checkpoint(tmp_path / "checkpoints" / "step-3")

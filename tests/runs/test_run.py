@@ -64,7 +64,7 @@ class TestCreate:
 
     def test_refuses_a_run_that_exists(self, run: RunDirectory) -> None:
         before = contents(run.path)
-        message = r"run: there is a run already; --resume continues it, --overwrite deletes it"
+        message = r"run: already holds a run; --resume continues it, --overwrite deletes it"
         with pytest.raises(RunError, match=message):
             RunDirectory.create(run.path)
         assert contents(run.path) == before
@@ -90,7 +90,7 @@ class TestCreate:
         (tmp_path / "cache").mkdir()
         (tmp_path / "cache" / "precious").touch()
         before = contents(tmp_path)
-        with pytest.raises(RunError, match=r"holds 'cache' but no run that could be continued"):
+        with pytest.raises(RunError, match=r"holds 'cache', but not a run that can be resumed"):
             RunDirectory.create(tmp_path, overwrite=overwrite)
         assert contents(tmp_path) == before
 
@@ -130,8 +130,8 @@ class TestCreate:
         assert contents(run.path) == before
 
     def test_resume_needs_a_run(self, tmp_path: Path) -> None:
-        message = "there is no run to resume; leave --resume out to start one"
-        with pytest.raises(RunError, match=f"gone: no such folder: {message}"):
+        message = "leave --resume out to start a run"
+        with pytest.raises(RunError, match=f"gone: no such folder; {message}"):
             RunDirectory.create(tmp_path / "gone", resume=True)
         assert not (tmp_path / "gone").exists()
         with pytest.raises(RunError, match=rf"it has no config\.yaml: {message}"):
@@ -151,7 +151,7 @@ class TestOpen:
         assert RunDirectory.open(run.path) == run
 
     def test_missing_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match=r"gone: no such folder: not a run; name the folder"):
+        with pytest.raises(RunError, match=r"gone: no such folder; name the folder"):
             RunDirectory.open(tmp_path / "gone")
 
     def test_file(self, run: RunDirectory) -> None:
@@ -227,7 +227,9 @@ def test_an_open_run_is_used_as_it_is(opened: Run) -> None:
 
 @pytest.mark.parametrize("decoding", [{"beam_size": 5}, DecodingConfig(beam_size=5)])
 def test_an_open_run_takes_no_options(opened: Run, decoding: DecodingConfig) -> None:
-    with pytest.raises(ConfigError, match=r"decoding: the run is open already; .* to Run\.open"):
+    with pytest.raises(
+        ConfigError, match=r"decoding: cannot be changed in an open run; .* to Run\.open"
+    ):
         Run.of(opened, decoding)
 
 

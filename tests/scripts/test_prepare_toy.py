@@ -23,9 +23,9 @@ def test_writes_what_is_asked_for(main, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--min-length 2", "lengths from 2 to 15"),
-        ("--max-length 100", "lengths from 3 to 100"),
-        ("--train -1", "train: -1 sentence pairs cannot be made"),
+        ("--min-length 2", "not 2 to 15"),
+        ("--max-length 100", "not 3 to 100"),
+        ("--train -1", "train: must be 0 or more sentence pairs, not -1"),
         ("--out {file}/toy", "cannot write the toy corpus"),
     ],
 )

@@ -124,5 +124,7 @@ def test_the_shortest_length_goes_before_the_ratio():
 
 
 def test_greedy_finds_one_translation():
-    with pytest.raises(ConfigError, match=r"decoding\.n_best: 2, but greedy search finds one"):
+    with pytest.raises(
+        ConfigError, match=r"decoding\.n_best: must be 1 with greedy search, not 2; set"
+    ):
         GreedySearch(5, 2, Scoring(NoPenalty()), Rules(LIMITS))

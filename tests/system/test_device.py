@@ -56,10 +56,14 @@ def test_each_process_of_torchrun_takes_its_own_gpu(
 @pytest.mark.parametrize(
     ("gpus", "name", "message"),
     [
-        (0, "cuda", "device: 'cuda' is not on this machine; there is: cpu$"),
-        (2, "cuda:2", "device: 'cuda:2' is not on this machine; there is: cpu, cuda:0, cuda:1$"),
-        (0, "gpu", "device: 'gpu' is not on this machine; there is: cpu$"),
-        (0, "cuda:", "device: 'cuda:' is not on this machine; there is: cpu$"),
+        (0, "cuda", "device: 'cuda' not found on this machine; available: cpu$"),
+        (
+            2,
+            "cuda:2",
+            "device: 'cuda:2' not found on this machine; available: cpu, cuda:0, cuda:1$",
+        ),
+        (0, "gpu", "device: 'gpu' not found on this machine; available: cpu$"),
+        (0, "cuda:", "device: 'cuda:' not found on this machine; available: cpu$"),
     ],
     indirect=["gpus"],
 )
@@ -83,7 +87,7 @@ def test_bfloat16_is_refused_on_a_cpu_without_it(monkeypatch: pytest.MonkeyPatch
     pretend_cpu(monkeypatch, avx512=False, amx=False)
     assert resolve_precision("auto", CPU) == torch.float32
     assert resolve_precision("float32", CPU) == torch.float32
-    with pytest.raises(ConfigError, match="'bfloat16' is not computed in by this cpu; use float32"):
+    with pytest.raises(ConfigError, match="'bfloat16' is not supported on this cpu; use float32"):
         resolve_precision("bfloat16", CPU)
 
 
@@ -95,10 +99,12 @@ def test_torch_can_check_the_cpu() -> None:
 def test_int8_is_refused_without_vnni_and_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
     assert resolve_precision("int8", CPU) == torch.int8
-    with pytest.raises(ConfigError, match="'int8' is for the CPU, and this is cuda:0; use bfloat"):
+    with pytest.raises(
+        ConfigError, match="'int8' is only supported on the CPU, not on cuda:0; use"
+    ):
         resolve_precision("int8", torch.device("cuda:0"))
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: False)
-    with pytest.raises(ConfigError, match=r"'int8' is not computed in by this cpu .* use float32"):
+    with pytest.raises(ConfigError, match=r"'int8' is not supported on this cpu, .*; use float32"):
         resolve_precision("int8", CPU)
 
 

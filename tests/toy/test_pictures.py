@@ -127,7 +127,7 @@ def test_files_are_picture_for_line(tmp_path: Path) -> None:
 
 
 def test_refuses_a_negative_size(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="valid: -1 pictures cannot be made; give 0 or more"):
+    with pytest.raises(DataError, match="valid: must be 0 or more pictures, not -1"):
         write_pictures(tmp_path, {"train": 1, "valid": -1})
     assert not list(tmp_path.iterdir())
 

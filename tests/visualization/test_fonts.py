@@ -53,7 +53,7 @@ def test_missing_font_is_warned_about_once(
         assert choose_families([f"dog {text}"], [LATIN]) == [DEFAULT_FAMILY]
     caplog.handler.removeFilter(only_once)
     (message,) = caplog.messages
-    assert "no installed font has some characters" in message
+    assert "no installed font covers some characters" in message
     assert f"apt-get install {package}" in message
     assert caplog.records[0].levelno == logging.WARNING
 

@@ -25,7 +25,7 @@ class TestPharaoh:
 
     @pytest.mark.parametrize("item", ["1", "a-b", "1-", "-1-2", "1-2-3", "1_2", "1-²"])
     def test_refuses_what_is_no_link(self, item):
-        with pytest.raises(DataError, match=r"gold\.align:7: .* is no alignment; write i-j"):
+        with pytest.raises(DataError, match=r"gold\.align:7: .* is not a link; write i-j"):
             parse_pharaoh(f"0-0 {item}", where="gold.align:7")
 
     def test_refuses_words_that_are_not_there(self):

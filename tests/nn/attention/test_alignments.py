@@ -157,8 +157,8 @@ def test_a_learned_alpha_must_start_in_its_range() -> None:
     with pytest.raises(ConfigError) as raised:
         EntmaxAlignment(QUERY, alpha=3.0, learn_alpha=True)
     assert str(raised.value) == (
-        "model.attention.alignment.alpha: 3, but a learned order lies between 1.01 and 1.99; set "
-        "learn_alpha: false, or start at 1.5"
+        "model.attention.alignment.alpha: must be between 1.01 and 1.99 if learned, not 3; set it "
+        "to 1.5, or learn_alpha: false"
     )
 
 

@@ -200,7 +200,7 @@ def test_an_even_width_is_refused() -> None:
     with pytest.raises(ConfigError) as raised:
         LocationAwareScore(QUERY, VALUE, width=4)
     assert str(raised.value) == (
-        "model.attention.score.width: 4, but a filter needs a middle; the nearest that has one is 5"
+        "model.attention.score.width: must be odd, not 4; the nearest is 5"
     )
 
 

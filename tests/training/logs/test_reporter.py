@@ -89,7 +89,7 @@ def test_without_matplotlib_it_says_so_once(
         reporter.draw_curves()
         reporter.draw_curves()
     (message,) = caplog.messages
-    assert message.startswith("no learning curves: drawing needs matplotlib")
+    assert message.startswith("no learning curves: plots: matplotlib is not installed; install")
 
 
 def test_tensorboard_that_is_missing_is_named(

@@ -64,8 +64,8 @@ class EntmaxAlignment(Alignment):
         if learn_alpha:
             if not _MIN_ALPHA < alpha < _MAX_ALPHA:
                 raise ConfigError(
-                    f"model.attention.alignment.alpha: {alpha:g}, but a learned order lies between "
-                    f"{_MIN_ALPHA} and {_MAX_ALPHA}; set learn_alpha: false, or start at 1.5"
+                    f"model.attention.alignment.alpha: must be between {_MIN_ALPHA} and "
+                    f"{_MAX_ALPHA} if learned, not {alpha:g}; set it to 1.5, or learn_alpha: false"
                 )
             share = (alpha - _MIN_ALPHA) / (_MAX_ALPHA - _MIN_ALPHA)
             self.logit = nn.Parameter(torch.tensor(math.log(share / (1 - share))))

@@ -71,8 +71,7 @@ class LocationAwareScore(StatefulScore):
     ) -> None:
         if width % 2 == 0:
             raise ConfigError(
-                f"model.attention.score.width: {width}, but a filter needs a middle; the nearest "
-                f"that has one is {width + 1}"
+                f"model.attention.score.width: must be odd, not {width}; the nearest is {width + 1}"
             )
         super().__init__(query_size, key_size, hidden_size=hidden_size)
         self.filters = nn.Conv1d(1, num_filters, width, padding=width // 2, bias=False)
