@@ -1,22 +1,21 @@
-r"""`nmt align`: which word of a translation comes from which source word, by attention.
+r"""`nmt align`: align the words of given translations by attention.
 
-Align the words of given translations: the model reads each pair, and the attention
-that it pays says which source word each target word comes from. Words are what stands between
-blanks, with the punctuation that is glued to it; the pieces of the tokenizer are merged. In scripts
-without spaces (Chinese, Japanese, Thai) words are characters (--alignment-units). What a target
-word looks at need not sum to 1: the rest went to the end of the sentence, which is no word and has
-no column (often much of it for words at the end, and for those that have no source). With a second
-run, of the opposite direction, the links of both are made one.
+Align each target word with the source words that the model attends to when it predicts the word.
+Words are separated by spaces, and keep their punctuation; the weights of their pieces are merged.
+In scripts without spaces (Chinese, Japanese, Thai) each character is a word (--alignment-units).
+The weights of a target word may sum to less than 1: the rest is on the end-of-sentence token, which
+has no column (often for the last words, and for words without a counterpart). With a second run of
+the reverse direction, the links of both directions are merged.
 
-output, a line for each pair:
-  pharaoh  pairs i-j of a source word and a target word, counted from 0: `0-0 1-2 2-1`
-  json     an object with the words of both sides, the units that they are (words, characters,
+output, one line for each pair:
+  pharaoh  pairs i-j of source and target word, counted from 0: `0-0 1-2 2-1`
+  json     an object with the words of both sides, their units (words, characters,
            "words and characters" or pieces), the weights (a row for each target word) and the pairs
   npz      only the weights, for NumPy: arrays line_1, line_2, ... of float32, a row for each
            target word and a column for each source word (needs -o)
 
-pictures (--plot): a row for each target word, the darker the more it looks there; of grids, the
-picture and a panel for each target word, in which the cells fade that it does not look at.
+plots (--plot): a row for each target word, darker for larger weights. For grids: the picture, and
+a panel for each target word in which cells with small weights are faded.
 
 examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de

@@ -1,9 +1,9 @@
-"""`nmt check`: all that training would do before it trains, and what it would cost.
+"""`nmt check`: check a configuration without training.
 
-Try a configuration out without training: read the corpora, make the tokenizers and
-the batches, build all that training needs, make a few updates, and say what it all comes to:
-sentences, vocabulary, parameters, memory, time. Errors in the file are reported at once. Nothing is
-kept, and a run that is there is not touched.
+Check a configuration without training: read the corpora, train the tokenizers, make the batches,
+build the model and make a few updates. The report shows the number of sentences, the vocabularies,
+the parameters, the memory and the time of the training. Errors in the file are reported at once.
+Nothing is saved, and an existing run is not changed.
 
 examples:
   nmt check configs/toy.yaml

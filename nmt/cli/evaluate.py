@@ -1,8 +1,8 @@
-"""`nmt evaluate`: scores of a run on a test set, with signatures.
+"""`nmt evaluate`: score a run on a test set.
 
-Translate a test set with a trained run and score the translations against the
-references, all as raw, detokenized text. Each figure comes with a signature that says how it was
-computed (sacreBLEU's, except for exact match): quote both. What was measured is on stderr.
+Translate a test set with a trained run, and score the translations against the references, as raw,
+detokenized text. Each score is printed with a signature of how it was computed (sacreBLEU's, except
+for exact match); report both. The settings of the evaluation are printed on stderr.
 
 examples:
   nmt evaluate runs/toy

@@ -1,15 +1,15 @@
-"""`nmt export`: a trained run as one file.
+"""`nmt export`: export a trained run as one file.
 
-Write a trained run as one file: the model, its beam search, its tokenizers. The
-file runs in ONNX Runtime, without this package and without PyTorch; it starts in a moment, and
-translates faster on a CPU than the run does. `nmt translate FILE` takes it in the place of a run.
-It is compared with the run before it gets its name.
+Export a trained run as one ONNX file with the model, its beam search and its tokenizers. The file
+runs in ONNX Runtime, without this package and PyTorch. It loads quickly, and is faster than the run
+on a CPU. `nmt translate FILE` accepts it in place of a run. The file is compared with the run
+before it is saved.
 
-graph: it takes `source` (token ids with EOS, 3, padded with 0 on the right, int64),
-`source_lengths`, `beam_size` (1 is greedy search) and `n_best`, and gives `scores`,
+graph: the inputs are `source` (int64 token ids with EOS, which is 3, padded with 0 on the right),
+`source_lengths`, `beam_size` (1: greedy search) and `n_best`. The outputs are `scores`,
 `log_probabilities`, `lengths` and `tokens` of the best translations of each sentence, best first.
-The tokenizers are in its metadata, under `nmt`. Scores are those of the search: with a shortlist,
-of its tokens only.
+The tokenizers are in the metadata, under `nmt`. Scores are those of the search: with a shortlist,
+over its tokens only.
 
 examples:
   nmt export runs/toy -o toy.onnx

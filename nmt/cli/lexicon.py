@@ -1,15 +1,13 @@
-"""`nmt lexicon`: which target tokens each source token becomes.
+"""`nmt lexicon`: make the lexicon for vocabulary shortlists.
 
-Make the lexicon of a run: for each source token the target tokens that it is
-likely to become, learnt from the training data (IBM model 1), or from a table of your own. It is
-put into the run's folder. `nmt translate --shortlist` then computes the probabilities of these
-only, and of the most frequent ones, which is faster. Meanwhile no other process can train or tune
-the run, or make its lexicon.
+Make the lexicon of a run: the likely target tokens of each source token, learned from the training
+data (IBM model 1) or read from a table. It is saved in the run. `nmt translate --shortlist` then
+computes the probabilities of these tokens and of the most frequent ones only, which is faster. No
+other process can train or tune the run, or make its lexicon, at the same time.
 
-table:  a source word, a target word and the probability of the target word given the
-  source word, with tabs between; a line each. What the tokenizer splits is taken as its tokens.
-output: the same of the tokens of the run, as they are written there, to look at; the most
-  probable of each first.
+table:  one line for each entry, with a source word, a target word and the probability of the target
+  word given the source word, separated by tabs. An entry of several tokens applies to each of them.
+output: the lexicon in the same format, with tokens of the run for words, the most probable first.
 
 examples:
   nmt lexicon runs/toy

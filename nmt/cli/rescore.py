@@ -1,13 +1,13 @@
-"""`nmt rescore`: the translations of another system, ranked by this model.
+"""`nmt rescore`: rank an n-best list.
 
-Score an n-best list, as this or another system writes it, and put the translations
-of each line in the order that this model would have them in.
+Score the translations of an n-best list, of this or another system, and sort the translations of
+each source line by this model's score.
 
-input:  `line ||| translation ||| whatever else`, lines counted from 0, those of one
-  line together; of a line without translations nothing comes.
+input:  `line ||| translation ||| anything`, with lines counted from 0 and in order. Lines without
+  translations are skipped.
 output: `line ||| translation ||| score ||| log-probability`, the best of each line first. The score
-  is the log-probability under the length penalty, as `nmt translate --n-best` writes it where there
-  is no coverage penalty (--set coverage_penalty=none).
+  is the log-probability with the length penalty, as in `nmt translate --n-best` without a coverage
+  penalty (--set coverage_penalty=none).
 
 examples:
   nmt rescore runs/toy --source test.en --n-best other.nbest > test.nbest

@@ -1,9 +1,9 @@
-"""`nmt train`: everything that a configuration implies.
+"""`nmt train`: train the model of a configuration.
 
-Train a model as one YAML file says: make the tokenizer where there is none, encode
-the corpus, train, validate, keep the best, score the test set. Everything goes to the folder that
-`run:` names. Ctrl-C finishes the update and saves; `--resume` continues as if nothing had happened.
-All options, with their defaults: configs/reference.yaml.
+Train a model from a YAML file: train or load the tokenizer, encode the corpus, train, validate,
+keep the best checkpoint, and score the test set. All results go to the folder `run`. Ctrl-C
+finishes the current update and saves; `--resume` then continues exactly where it stopped.
+All options and their defaults are in configs/reference.yaml.
 
 examples:
   nmt train configs/toy.yaml

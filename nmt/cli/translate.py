@@ -1,30 +1,33 @@
-"""`nmt translate`: raw text in, translations out, line for line.
+"""`nmt translate`: translate raw text, line by line.
 
-Translate text files (plain, .gz, .bz2 or .xz), or stdin, with a trained run, or a
-file of `nmt export`. One line comes out for each line that goes in, in order, whatever the line
-holds: an empty line gives an empty line, as does one that is too long, and bytes that are no UTF-8
-are replaced, with a warning; so are lines named whose characters or words the model does not know,
-for it makes something fluent of anything. The text streams through, so a file may be larger than
-memory. What is typed at a terminal is answered line by line; of all else some thousands of lines
-are read before the first translations come out (--line-buffered answers each).
+Translate text files (plain, .gz, .bz2 or .xz), or stdin, with a trained run or a file of
+`nmt export`. The output has one line for each line of the input, in the same order. An empty or
+too long line becomes an empty line. Invalid UTF-8 is replaced, with a warning. A warning also
+names lines with unknown characters or words, as the model translates them fluently but not
+reliably.
+
+The text is streamed, so a file may be larger than memory. Lines typed at a terminal are translated
+one by one. From a file or pipe, some thousands of lines are read before the first translations are
+written (--line-buffered translates each line at once).
 
 output:
-  The translation. With --scores: score, log-probability and translation, with tabs between.
-  With --n-best N: `line ||| translation ||| score`, lines counted from 0, up to N of them for
-  each line of the input, best first; --scores adds ` ||| log-probability`. The score is what they
-  are ranked by: the log-probability under the length penalty, less what other penalties take; or
-  what a translation is worth (mbr). The log-probability is that of the text, as `nmt score` has it,
-  also where the search has found it in other tokens.
+  Default: the translation. With --scores: score, log-probability and translation, separated by
+  tabs. With --n-best N: up to N lines `line ||| translation ||| score` for each line of the input,
+  best first, with lines counted from 0; --scores adds ` ||| log-probability`. Translations are
+  ranked by the score: the log-probability after length penalty and other penalties, or the
+  expected utility (mbr). The log-probability is that of the text, as in `nmt score`, even if the
+  search found the text as other tokens.
 
-  With --json: an object for each line of the input, with `line` (from 1), `source`, `translation`,
-  `score`, `log_probability`, `tokens`, `token_log_probabilities` (the last is that of the
-  end of the sentence; by one pass more, so that their sum is `log_probability` up to rounding),
-  `hypotheses` (the same of each of the n best), and where the model has attention `alignment`: the
-  words of both sides, the units that they are, the pairs of --alignments, and the weights, a row
-  for each target word.
+  With --json: a JSON object for each line of the input, with `line` (from 1), `source`,
+  `translation`, `score`, `log_probability`, `tokens`, `token_log_probabilities` (the last one is
+  that of the end of the sentence; computed separately, so their sum is `log_probability` up to
+  rounding) and `hypotheses` (the same for each of the n best). If the model has attention,
+  `alignment` has the words of both sides, their units, the pairs of --alignments, and the weights,
+  a row for each target word.
 
-  A file of `nmt export` takes -o, --n-best, --scores, --json, --beam-size, --search greedy or beam
-  and --batch-tokens; it tells the scores of its search; no scores of tokens, no alignments.
+  A file of `nmt export` supports -o, --n-best, --scores, --json, --beam-size, --search greedy or
+  beam, and --batch-tokens. Scores are those of its search; token scores and alignments are not
+  available.
 
 examples:
   echo 'Tom chases Jerry.' | nmt translate runs/toy

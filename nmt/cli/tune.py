@@ -1,15 +1,14 @@
-"""`nmt tune`: length and coverage penalty chosen on the validation set.
+"""`nmt tune`: choose length and coverage penalty on the validation set.
 
-Translate the validation set of a run with each of several length and coverage
-penalties, print what comes of each, and write the best into the run's configuration, so that
-`nmt translate` has it from now on. The penalties that the run has are among them, and are kept
-unless the best is significantly better: p < 0.05 in a paired bootstrap (Koehn 2004). Never tune on
-the set that you report. Unless with --dry-run, no other process can train or tune the run
-meanwhile, or make its lexicon.
+Translate the validation set of a run with each combination of length and coverage penalties, and
+print the scores. The best penalties are saved in the run's configuration, for `nmt translate`, but
+only if they are significantly better than the run's own: p < 0.05 in a paired bootstrap (Koehn
+2004). Never tune on the test set. Except with --dry-run, no other process can train or tune the
+run, or make its lexicon, at the same time.
 
-penalties: none, average, word_reward, or a number: gnmt with this alpha; of coverage:
-  none, summary, see, or a number: gnmt with this beta; of either, one with its options in braces,
-  as in a configuration
+penalties: none, average, word_reward, or a number (gnmt with this alpha) for length;
+  none, summary, see, or a number (gnmt with this beta) for coverage; or a name with options in
+  braces, as in a configuration
 
 examples:
   nmt tune runs/toy

@@ -69,13 +69,15 @@ def test_each_command_explains_itself_with_examples(
 def test_align_says_why_weights_do_not_sum_to_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["align", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "the rest went to the end of the sentence, which is no word" in out
+    assert "the rest is on the end-of-sentence token, which has no column" in out
 
 
 def test_translate_says_that_it_reads_ahead(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["translate", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "at a terminal is answered line by line; of all else some thousands of lines" in out
+    assert (
+        "From a file or pipe, some thousands of lines are read before the first translations" in out
+    )
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
