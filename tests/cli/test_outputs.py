@@ -119,7 +119,7 @@ def test_a_device_is_written_to_and_not_replaced() -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is a folder, where a file is to be written"):
+    with pytest.raises(DataError, match="is a folder; give a file name"):
         open_output(tmp_path).__enter__()
 
 

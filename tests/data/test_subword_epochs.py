@@ -67,7 +67,7 @@ def test_a_process_that_dies_is_an_error(corpus: EncodedCorpus, monkeypatch) -> 
 
     monkeypatch.setattr(WorkerPool, "__enter__", enter_and_die)
     with pytest.raises(
-        TransientError, match=r"a process that draws subwords has died .* set data\.num_proc"
+        TransientError, match=r"a process that draws subwords died .* set data\.num_proc"
     ):
         draw_epoch(corpus, seed=1, epoch=1, num_processes=1)
     assert not multiprocessing.active_children()

@@ -55,7 +55,7 @@ def fail(error: Exception) -> None:
 )
 def test_error_of_a_collective_is_reported_as_a_lost_process(error: Exception, told: str) -> None:
     with pytest.raises(
-        LostProcessError, match=rf"of torchrun has died, or .* any more \({told}\)$"
+        LostProcessError, match=rf"torchrun: another process died .* \({told}\); read its messages$"
     ):
         guarded(lambda: fail(error))
 

@@ -234,7 +234,7 @@ def test_overwrite_spares_a_folder_that_is_no_run(nmt: Any, in_copy: Path, snaps
 
 def test_nothing_to_resume(nmt: Any, in_copy: Path) -> None:
     nmt("train", "tiny.yaml", "run=runs/new", "--resume").assert_refused(
-        "runs/new", "there is no run to resume"
+        "runs/new", "leave --resume out to start a run"
     )
 
 

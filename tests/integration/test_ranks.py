@@ -105,7 +105,7 @@ def main():
         try:
             list(ranks.map(job, [("die",), ("die",)]))
         except RunError as error:
-            print("has died" in str(error), flush=True)
+            print("another process died" in str(error), flush=True)
 
 main()
 """

@@ -279,7 +279,7 @@ def test_a_damaged_checkpoint_is_named(corpus: Path, capsys: pytest.CaptureFixtu
     weights.write_bytes(weights.read_bytes()[:-1])
     before = run.files()
     assert run.train("--resume", "training.max_updates=3") == 2
-    assert f"{weights}: damaged, it has" in capsys.readouterr().err
+    assert f"{weights}: corrupted: " in capsys.readouterr().err
     assert run.files() == before
 
 

@@ -187,21 +187,24 @@ ENTRY = {"size": 1, "sha256": "0"}
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (manifest_with(files=[]), "manifest.json: does not describe a checkpoint"),
-        (manifest_with(files={}), "manifest.json: does not describe a checkpoint"),
-        (manifest_with(aliases={"model": []}), "manifest.json: does not describe a checkpoint"),
-        (manifest_with(aliases={"model": {"a": 1}}), "manifest.json: does not describe"),
+        (manifest_with(files=[]), "manifest.json: not the description of a checkpoint"),
+        (manifest_with(files={}), "manifest.json: not the description of a checkpoint"),
+        (
+            manifest_with(aliases={"model": []}),
+            "manifest.json: not the description of a checkpoint",
+        ),
+        (manifest_with(aliases={"model": {"a": 1}}), "manifest.json: not the description"),
         (manifest_with(aliases={"model": {"a": "b"}}), "'a' is an alias of 'b', which does not"),
         (
             manifest_with(
                 aliases={"../x": {}},
                 files={"metadata.json": ENTRY, "../x.safetensors": ENTRY},
             ),
-            "manifest.json: does not describe a checkpoint",
+            "manifest.json: not the description of a checkpoint",
         ),
         (
             manifest_with(files={"metadata.json": {}, "model.safetensors": ENTRY}),
-            "manifest.json: does not describe a checkpoint",
+            "manifest.json: not the description of a checkpoint",
         ),
         (manifest_with(format=True), "checkpoint format True is not supported"),
         (metadata_of("[]"), "metadata.json: must be a JSON object"),
@@ -394,7 +397,7 @@ def test_the_weights_of_an_ensemble_are_checked(nmt: Any, in_copy: Path) -> None
     shutil.copytree("runs/tiny", "runs/other")
     change_tensors("runs/other/checkpoints/best", "model", set_first(with_value(float("nan"))))
     outcome = nmt("translate", "runs/tiny", "--ensemble", "runs/other", stdin=b"one .\n")
-    outcome.assert_refused("runs/other/checkpoints/best: tensor '", "NaN or infinite numbers")
+    outcome.assert_refused("runs/other/checkpoints/best: tensor '", "NaN or infinite values")
 
 
 def claim_sparse() -> None:

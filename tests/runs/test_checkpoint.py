@@ -224,7 +224,7 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
     save(tmp_path / "a")
     (tmp_path / "a/manifest.json").write_text(content)
-    with pytest.raises(RunError, match=r"a/manifest.json: damaged, it is not JSON"):
+    with pytest.raises(RunError, match=r"a/manifest.json: corrupted: not JSON"):
         load_checkpoint(tmp_path / "a")
 
 
@@ -313,7 +313,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     save(tmp_path / "a")
     (tmp_path / "a/model.safetensors").unlink()
     (tmp_path / "a/model.safetensors").mkdir()
-    with pytest.raises(RunError, match=r"a/model.safetensors: damaged, it has"):
+    with pytest.raises(RunError, match=r"a/model.safetensors: corrupted: \d+ bytes"):
         load_checkpoint(tmp_path / "a")
 
 

@@ -25,7 +25,7 @@ def test_writes_what_is_asked_for(main, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("--train -1", "train: -1 pictures cannot be made"),
+        ("--train -1", "train: must be 0 or more pictures, not -1"),
         ("--out {file}/pictures", "cannot write the pictures"),
     ],
 )

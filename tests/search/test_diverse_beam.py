@@ -96,7 +96,9 @@ def test_with_a_high_price_no_two_groups_begin_alike(random_model):
 
 
 def test_a_beam_that_cannot_be_divided_is_refused():
-    with pytest.raises(ConfigError, match=r"not a multiple of the 2 groups .* that works is 6$"):
+    with pytest.raises(
+        ConfigError, match=r"not a multiple of the 2 groups .* nearest multiple is 6$"
+    ):
         make(5, 1, groups=2, strength=0.5)
 
 
