@@ -52,7 +52,7 @@ def main() -> int:
     print("| model | the command, s, median (all) | once loaded, ms, median (all) |")
     print("|---|---|---|")
     for model in arguments.models:
-        print(f"| {Path(model).name} | {told(cold[model], 2)} | {told(warm[model], 0)} |")
+        print(f"| {Path(model).name} | {show(cold[model], 2)} | {show(warm[model], 0)} |")
     return 0
 
 
@@ -90,7 +90,7 @@ def call(model: str, precision: str | None, sentence: str) -> float:
     return 1000 * statistics.median(times)
 
 
-def told(values: list[float], digits: int) -> str:
+def show(values: list[float], digits: int) -> str:
     """Format the median, followed by all values in ascending order."""
     every = ", ".join(f"{value:.{digits}f}" for value in sorted(values))
     return f"{statistics.median(values):.{digits}f} ({every})"

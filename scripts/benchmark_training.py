@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, default=5, metavar="N", help="default: 5")
     add("--updates", type=int, default=10, metavar="N", help="of a round, default: 10")
     add("--threads", type=int, default=num_threads(), metavar="N", help="default: all cores")
-    add("--ways", nargs="+", default=ways, choices=ways, metavar="WAY", help="beside the textbook")
+    add("--ways", nargs="+", default=ways, choices=ways, metavar="WAY", help="besides the textbook")
     add("--vocabulary", type=int, default=sizes.vocabulary, metavar="V")
     add("--embedding", type=int, default=sizes.embedding, metavar="E")
     add("--hidden", type=int, default=sizes.hidden, metavar="H")

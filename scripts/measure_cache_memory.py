@@ -72,7 +72,9 @@ def main() -> None:
     )
     parser.add_argument("--pairs", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--processes", type=int, default=num_cores(), help="that encode")
-    parser.add_argument("--folder", type=Path, help="where there is room; default: the system's")
+    parser.add_argument(
+        "--folder", type=Path, help="a folder with enough space (default: the system's)"
+    )
     arguments = parser.parse_args()
     columns = [column.format(n=arguments.processes) for column in COLUMNS]
     print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns), flush=True)
@@ -84,11 +86,11 @@ def main() -> None:
 
 def measure(num_pairs: int, num_processes: int, folder: Path) -> list[str]:
     """Return a row of the table."""
-    alone(prepare, folder, num_pairs)
-    one = alone(encode, folder, 1)
+    in_new_process(prepare, folder, num_pairs)
+    one = in_new_process(encode, folder, 1)
     shutil.rmtree(folder / "cache")
-    several = alone(encode, folder, num_processes)
-    read = alone(read_epoch, folder)
+    several = in_new_process(encode, folder, num_processes)
+    read = in_new_process(read_epoch, folder)
     return [
         f"{num_pairs:,}",
         f"{read['kept']:,}",
@@ -104,7 +106,7 @@ def measure(num_pairs: int, num_processes: int, folder: Path) -> list[str]:
     ]
 
 
-def alone(stage: Callable[..., Any], *arguments: Any) -> Any:
+def in_new_process(stage: Callable[..., Any], *arguments: Any) -> Any:
     """Run a stage in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
         return executor.submit(stage, *arguments).result()

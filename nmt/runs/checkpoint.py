@@ -143,8 +143,8 @@ def tidy_checkpoint(folder: Path) -> None:
     if place != folder:
         shutil.rmtree(folder, ignore_errors=True)
         place.rename(folder)
-    for beside in sibling_folders(folder):
-        shutil.rmtree(beside, ignore_errors=True)
+    for sibling in sibling_folders(folder):
+        shutil.rmtree(sibling, ignore_errors=True)
     if not is_checkpoint(folder):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -61,7 +61,7 @@ def test_it_starts_all_machines_and_goes_on_with_a_run_that_is_there(
     [
         ((), "no configuration; submit it with one"),
         (("none.yaml",), "none.yaml: no such file"),
-        (("mine.yaml", "--overwrite"), "--overwrite: this script takes no options"),
+        (("mine.yaml", "--overwrite"), "--overwrite: options are not supported"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_started(
