@@ -104,7 +104,7 @@ def test_a_run_does_not_start_from_itself(base: str, forbid: Callable[[Path], No
     made = config().model_copy(update={"run": "locked/x", "start_from": base})
     with pytest.raises(ConfigError) as caught:
         require_another_run(made)
-    assert str(caught.value) == f"start_from: {base}: is the run itself; give run=PATH elsewhere"
+    assert str(caught.value) == f"start_from: {base}: is the new run itself; give another run=PATH"
 
 
 @pytest.mark.parametrize("base", [None, "locked/x", "runs", "runs/y", "circle"])

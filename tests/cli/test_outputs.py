@@ -152,7 +152,7 @@ def test_a_folder_is_made_or_refused_before_the_work(
             open_folder(tmp_path / "a" / "b").__enter__()
     (tmp_path / "file").write_text("precious\n")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(DataError, match=f"{path}: a file is in the way; give another folder"):
+        with pytest.raises(DataError, match=f"{path}: is not a folder; choose another one"):
             open_folder(path).__enter__()
     monkeypatch.setattr("os.access", lambda path, mode: False)
     with pytest.raises(DataError, match="no permission to write in this folder"):
@@ -384,9 +384,13 @@ def test_an_output_that_another_writes_is_refused_and_nothing_is_left(tmp_path: 
     link.symlink_to(path)
     with lock_output(path):
         for given in (path, link):
-            with pytest.raises(DataError, match=f"{given}: another process is writing it; wait"):
+            with pytest.raises(
+                DataError, match=f"{given}: is being written by another process; wait"
+            ):
                 lock_output(given).__enter__()
-            with pytest.raises(DataError, match=f"{given}: another process is writing it; wait"):
+            with pytest.raises(
+                DataError, match=f"{given}: is being written by another process; wait"
+            ):
                 open_output(given).__enter__()
         with open_output(tmp_path / "other") as stream:
             stream.write("line\n")

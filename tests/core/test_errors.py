@@ -80,8 +80,8 @@ def test_other_errors_are_not_explained(error: Exception) -> None:
         (OSError(errno.EFBIG, "larger than 500,000 bytes", "x"), "x: larger than 500,000 bytes"),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
-            "No usable temporary directory found in ['/tmp']; set TMPDIR to a folder that can be "
-            "written, or make room",
+            "No usable temporary directory found in ['/tmp']; set TMPDIR to a writable folder, "
+            "or make room",
         ),
     ],
 )

@@ -196,7 +196,7 @@ def test_what_is_not_a_list_of_lines_is_refused(translator, lines, kind):
     with pytest.raises(TypeError) as raised:
         translator.translate(lines)
     assert str(raised.value) == (
-        f"translate takes a list of lines, not {kind}; of one line, write translate([line])"
+        f"translate: must be a list of lines, not {kind}; for one line, write translate([line])"
     )
 
 
@@ -219,7 +219,7 @@ def test_a_pair_of_other_types_is_refused(translator, name):
     with pytest.raises(TypeError, match=rf"^{name}: pair 1 is str; each pair must be"):
         list(function(("w1", "w2")))
     for pairs in ("ab", None):
-        with pytest.raises(TypeError, match=rf"^{name} takes a list of pairs, not "):
+        with pytest.raises(TypeError, match=rf"^{name}: must be a list of pairs, not "):
             list(function(pairs))
 
 
@@ -538,7 +538,9 @@ def test_runs_over_other_vocabularies_do_not_translate_together(tokenizer, tmp_p
     run = save_run(make_translator(tokenizer), tmp_path / "one")
     smaller = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS[:30])]))
     other = save_run(make_translator(smaller), tmp_path / "other")
-    with pytest.raises(ConfigError, match=r"other: its source tokens are not those of .*one"):
+    with pytest.raises(
+        ConfigError, match=r"other: its source vocabulary is not that of .*one; train"
+    ):
         Translator.from_run(run.path, ensemble=[other.path])
     with pytest.raises(RunError, match="nowhere"):
         Translator.from_run(run.path, ensemble=[tmp_path / "nowhere"])

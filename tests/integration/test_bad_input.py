@@ -202,7 +202,7 @@ def test_a_line_of_100_000_words_is_left_out_and_counted(train: Any) -> None:
 def test_a_run_that_is_there_is_not_written_over(nmt: Any, in_copy: Path, snapshot: Any) -> None:
     before = snapshot(in_copy)
     nmt("train", "tiny.yaml").assert_refused(
-        "runs/tiny: there is a run already", "--resume", "--overwrite"
+        "runs/tiny: already holds a run", "--resume", "--overwrite"
     )
     assert snapshot(in_copy) == before
 
@@ -255,7 +255,7 @@ def test_a_file_where_the_run_should_go(nmt: Any, in_copy: Path) -> None:
 def test_a_run_that_is_not_there(command: str, nmt: Any, in_trained: Path) -> None:
     nmt(command, "runs/none").assert_refused("runs/none: no such folder")
     nmt(command, "tiny.yaml").assert_refused("tiny.yaml: is not a folder")
-    nmt(command, "runs").assert_refused("runs: it has no config.yaml")
+    nmt(command, "runs").assert_refused("runs: has no config.yaml")
 
 
 def test_a_run_of_another_version(nmt: Any, in_copy: Path) -> None:
@@ -560,7 +560,7 @@ def test_pictures_that_cannot_be_drawn(
     monkeypatch.setattr("nmt.inference.translator.Translator.from_run", load)
     nmt(
         "align", "runs/tiny", "--source", "test.en", "--target", "test.de", "--plot", "tiny.yaml"
-    ).assert_refused("tiny.yaml: a file is in the way; give another folder")
+    ).assert_refused("tiny.yaml: is not a folder; choose another one")
 
 
 def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:

@@ -266,7 +266,8 @@ def test_penalties_of_the_run_are_tried_and_kept_where_none_is_better(
     assert own.split()[:2] == ["average", "none"], "what the run has is measured, too"
     assert len(rows) == 6
     kept = (
-        "the best: the run's own (length penalty average, coverage penalty none); they are kept\n"
+        "best: the run's own penalties (length penalty average, coverage penalty none), which are "
+        "kept\n"
     )
     assert outcome.err == kept
     assert nmt(*given).err == kept
@@ -301,7 +302,7 @@ def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
         "--metric blue: unknown metric 'blue' (did you mean 'bleu'?); allowed: bleu, bleu_lc"
     )
     nmt("tune", "runs/tiny", "--metric", "bleu,chrf").assert_refused(
-        "--metric bleu,chrf: must be one metric; name the one to tune by"
+        "--metric bleu,chrf: must be one metric; leave the others out"
     )
     nmt("tune", "runs/tiny", "--coverage-penalties", ",").assert_refused(
         "must not be empty; name a penalty"
@@ -373,7 +374,7 @@ def test_the_best_penalties_are_written_where_they_are_significantly_better(
     assert len(loaded) == 1
     assert compared == [("AveragePenalty NoCoverage", "GNMTPenalty NoCoverage")]
     told = (
-        "the best: length penalty gnmt (alpha 0.7), coverage penalty none, 2.50 stub better than "
+        "best: length penalty gnmt (alpha 0.7), coverage penalty none, 2.50 stub better than "
         "the run's own (length penalty average, coverage penalty none); "
         f"p = {p_value:.3f} by paired bootstrap"
     )
@@ -554,7 +555,7 @@ def test_gold_alignments_must_be_as_many_as_the_pairs(
         *("align", "runs/tiny", "--source", "test.en", "--target", "test.de"),
         *("--gold", tmp_path / "gold", "-o", tmp_path / "out"),
     )
-    outcome.assert_refused(problem, "needs a line for each pair")
+    outcome.assert_refused(problem, "needs one line for each pair")
 
 
 def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:

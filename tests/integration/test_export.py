@@ -190,7 +190,7 @@ def test_ten_lines_that_are_cut_are_named(exported: Path, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (("--resume",), ("--resume", "name the run")),
+        (("--resume",), ("--resume", "translate with the run")),
         (("--alignments", "x"), ("--alignments", "translate with the run")),
         (("--shortlist",), ("--shortlist", "fixed when the model was exported")),
         (("--precision", "int8"), ("--precision", "must be float32; leave it out")),
@@ -250,7 +250,7 @@ def test_numbers_that_are_none() -> None:
     ones, tokens = np.ones((2, 2), np.int64), np.full((2, 2, 3), 7)
     (first,) = read_hypotheses(scores[:1], scores[:1], ones[:1], tokens[:1])
     assert first == [Hypothesis((7,), -1.0, -1.0)]
-    with pytest.raises(RunError, match="numbers are NaN"):
+    with pytest.raises(RunError, match="exported model: computes NaN; export another"):
         read_hypotheses(scores, scores, ones, tokens)
 
 

@@ -36,7 +36,7 @@ def test_the_help_names_the_default_of_the_learning(nmt: Command, in_copy: Path)
 
 def test_translations_by_a_shortlist(nmt: Command, in_copy: Path) -> None:
     nmt("translate", "runs/tiny", "test.en", "--shortlist").assert_refused(
-        "runs/tiny: it has no lexicon", "`nmt lexicon runs/tiny`"
+        "runs/tiny: has no lexicon", "`nmt lexicon runs/tiny`"
     )
     assert nmt("lexicon", "runs/tiny").code == 0
     whole = nmt("translate", "runs/tiny", "test.en").lines
@@ -119,7 +119,7 @@ def test_who_does_not_translate_needs_no_lexicon(nmt: Command, in_copy: Path) ->
     assert "shortlist: {frequent" in config.read_text()
     pair = ("--source", "test.en", "--target", "test.de")
     assert nmt("score", "runs/tiny", *pair).code == nmt("align", "runs/tiny", *pair).code == 0
-    nmt("translate", "runs/tiny", "test.en").assert_refused("it has no lexicon")
+    nmt("translate", "runs/tiny", "test.en").assert_refused("has no lexicon")
 
 
 def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:

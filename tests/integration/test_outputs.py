@@ -75,7 +75,7 @@ def test_an_output_that_another_process_writes_is_refused(
     name: str, nmt: Any, in_writing: Path
 ) -> None:
     with lock_output(Path("out")):
-        nmt(*WRITERS[name], "out").assert_refused(" out: another process is writing it; wait")
+        nmt(*WRITERS[name], "out").assert_refused(" out: is being written by another process; wait")
         Path("out.partial").unlink()
     assert not Path("out").exists()
 

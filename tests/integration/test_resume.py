@@ -291,7 +291,7 @@ def test_a_checkpoint_without_its_manifest_is_damaged_and_not_none(
     (run.path / "checkpoints/last/manifest.json").unlink()
     before = run.files(), run.metrics()
     assert run.train("--resume", "training.max_updates=3") == 2
-    assert "checkpoints/last/manifest.json: is missing, so that" in capsys.readouterr().err
+    assert "checkpoints/last/manifest.json: missing, so this" in capsys.readouterr().err
     assert (run.files(), run.metrics()) == before
 
 

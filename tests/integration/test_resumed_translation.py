@@ -238,7 +238,7 @@ def test_only_regular_files_are_resumed(nmt: Any, in_copy: Path) -> None:
     write_input(Path("input.en"), 5)
     given = ("translate", "runs/tiny", "input.en", "--resume", "-o", "out")
     nmt(*given, "--alignments", os.devnull).assert_refused(
-        f"--resume: --alignments {os.devnull} is not a regular file, so it cannot be resumed"
+        f"--resume: --alignments {os.devnull} is not a regular file; choose another output"
     )
     nmt(*given[:-1], "out.gz").assert_refused("--resume: -o out.gz is compressed; write an")
     os.mkfifo("pipe")

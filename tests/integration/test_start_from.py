@@ -143,14 +143,16 @@ def test_a_run_is_not_put_in_the_place_of_its_own_start(
     before = snapshot(Path("runs/tiny"))
     for command in (["train", "--overwrite"], ["check"]):
         outcome = nmt(*command, "tiny.yaml", f"start_from={given}")
-        outcome.assert_refused(f"start_from: {given}: is the run itself; give run=PATH elsewhere")
+        outcome.assert_refused(f"start_from: {given}: is the new run itself; give another run=PATH")
     assert snapshot(Path("runs/tiny")) == before
 
 
 def test_a_run_that_is_not_there_does_not_start_from_itself(nmt: Any) -> None:
     for command in ("train", "check"):
         outcome = nmt(command, "tiny.yaml", "run=runs/none", "start_from=runs/none")
-        outcome.assert_refused("start_from: runs/none: is the run itself; give run=PATH elsewhere")
+        outcome.assert_refused(
+            "start_from: runs/none: is the new run itself; give another run=PATH"
+        )
     assert not Path("runs/none").exists()
 
 
@@ -208,7 +210,7 @@ def test_tables_that_were_two_are_not_made_one(nmt: Any) -> None:
             lambda: shutil.rmtree("runs/tiny/tokenizer/source"),
             "start_from: runs/tiny/tokenizer/source",
         ),
-        (lambda: Path("runs/tiny/config.yaml").unlink(), "start_from: runs/tiny: it has no config"),
+        (lambda: Path("runs/tiny/config.yaml").unlink(), "start_from: runs/tiny: has no config"),
     ],
 )
 def test_a_damaged_run_is_not_started_from(

@@ -227,7 +227,7 @@ def test_metadata_without_the_update_is_refused(refused: Any) -> None:
 @pytest.mark.parametrize("name", ["../../x", "/etc", "", ".", "..", "best/../..", "a\0b"])
 def test_a_checkpoint_is_one_of_the_run(name: str, refused: Any) -> None:
     line = refused("translate", "runs/tiny", "--checkpoint", name)
-    assert "must be the name of a checkpoint of the run: best, last or step-N" in line
+    assert "must be best, last or step-N" in line
 
 
 def describe_tokenizer(vocabulary: list[str] | None = None, **changes: object) -> None:

@@ -90,7 +90,7 @@ def test_score_names_ten_lines_that_are_cut(nmt: Any, in_copy: Path) -> None:
     outcome = nmt("score", "runs/tiny", "--source", "a", "--target", "b")
     assert (outcome.code, len(outcome.lines)) == (0, 30)
     assert outcome.err.count("only the first 2 are read") == 10
-    assert outcome.err.count("there are more lines that are too long") == 1
+    assert outcome.err.count("further lines that are too long") == 1
 
 
 def test_prefixes_and_constraints_keep_their_lines(nmt: Any, in_copy: Path) -> None:

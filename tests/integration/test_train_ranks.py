@@ -285,7 +285,7 @@ def test_a_run_that_is_there_is_refused_once(launch: Launch, one: str) -> None:
     result = launch(2, *words)
     assert result.returncode != 0
     (refusal,) = told(result)
-    assert "there is a run already" in refusal
+    assert "already holds a run" in refusal
     assert result.stderr.rstrip("=\n").endswith(
         f"{refusal} (see above; the traceback is torchrun's)"
     )

@@ -216,7 +216,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    with pytest.raises(RunError, match=r"a/manifest.json: is missing, so that this is no ch"):
+    with pytest.raises(RunError, match=r"a/manifest.json: missing, so this is not a checkpoint"):
         load_checkpoint(tmp_path / "a")
 
 

@@ -134,7 +134,7 @@ class TestCreate:
         with pytest.raises(RunError, match=f"gone: no such folder; {message}"):
             RunDirectory.create(tmp_path / "gone", resume=True)
         assert not (tmp_path / "gone").exists()
-        with pytest.raises(RunError, match=rf"it has no config\.yaml: {message}"):
+        with pytest.raises(RunError, match=rf"has no config\.yaml; {message}"):
             RunDirectory.create(tmp_path, resume=True)
 
 
@@ -155,11 +155,11 @@ class TestOpen:
             RunDirectory.open(tmp_path / "gone")
 
     def test_file(self, run: RunDirectory) -> None:
-        with pytest.raises(RunError, match=r"config\.yaml: is not a folder: not a run"):
+        with pytest.raises(RunError, match=r"config\.yaml: is not a folder; name the folder"):
             RunDirectory.open(run.config)
 
     def test_folder_that_is_no_run(self, run: RunDirectory) -> None:
-        with pytest.raises(RunError, match=r"checkpoints: it has no config\.yaml: not a run"):
+        with pytest.raises(RunError, match=r"checkpoints: has no config\.yaml; name the folder"):
             RunDirectory.open(run.checkpoints)
         run.config.write_text("a: 1\n")
         with pytest.raises(RunError, match=r"config\.yaml: not the configuration of a run"):

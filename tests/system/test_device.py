@@ -136,5 +136,5 @@ def test_a_dtype_and_a_device_are_checked_as_their_names_are() -> None:
     with pytest.raises(ConfigError, match="unknown precision 'float16'; allowed: auto, float32"):
         resolve_precision(torch.float16, cpu)
     assert resolve_device(cpu) == cpu
-    with pytest.raises(ConfigError, match="'meta' is not on this machine"):
+    with pytest.raises(ConfigError, match="'meta' not found on this machine"):
         resolve_device(torch.device("meta"))

@@ -132,7 +132,7 @@ def test_without_matplotlib_the_extra_is_named(
         lambda path: plot_learning_curves({}, path),
         lambda path: plot_grid_attention(np.ones((1, 1)), np.ones((1, 1, 1)), ["a"], path),
     ):
-        with pytest.raises(UserError, match="not installed: install the extra `plots`"):
+        with pytest.raises(UserError, match="not installed; install the extra `plots`"):
             draw(tmp_path / "none.png")
 
 
