@@ -152,7 +152,7 @@ def test_a_lexicon_is_kept_in_a_run(tmp_path: Path) -> None:
     ):
         load_lexicon(run, other, TOKENIZER)
     (run.lexicon / "model.safetensors").write_bytes(b"x")
-    with pytest.raises(RunError, match=r"damaged.* make it again with `nmt lexicon"):
+    with pytest.raises(RunError, match=r"corrupted.* make it again with `nmt lexicon"):
         load_lexicon(run, TOKENIZER, TOKENIZER)
 
 

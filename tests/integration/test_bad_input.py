@@ -301,7 +301,7 @@ def test_a_checkpoint_that_cannot_be_read(
 ) -> None:
     manifest = "runs/tiny/checkpoints/best/manifest.json"
     spoil(manifest, lambda content: b"\xff\xfe" + content)
-    nmt("translate", "runs/tiny", *output).assert_refused(f"{manifest}: damaged")
+    nmt("translate", "runs/tiny", *output).assert_refused(f"{manifest}: corrupted")
     forbid(manifest)
     nmt("translate", "runs/tiny", *output).assert_refused(manifest, "ermission")
 

@@ -259,7 +259,7 @@ def test_a_changed_byte_of_the_manifest_is_found_wherever_it_is(tmp_path: Path) 
             changed = bytearray(content)
             changed[position] ^= mask
             path.write_bytes(changed)
-            with pytest.raises(RunError, match=r"a/manifest.json: damaged"):
+            with pytest.raises(RunError, match=r"a/manifest.json: corrupted"):
                 load_checkpoint(tmp_path / "a")
 
 
