@@ -43,7 +43,7 @@ def translate_exported(arguments: "Arguments") -> int:
     if arguments.device not in (None, "auto", "cpu"):
         raise UserError("--device: must be cpu for an exported model; leave it out")
     if is_distributed():
-        raise UserError("torchrun: not supported by an exported model; run it by itself")
+        raise UserError("torchrun: not supported by an exported model; start it without torchrun")
     require_line_buffering(arguments)
     check_files({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)])
     lines = read_text(arguments.input, arguments.max_line_bytes)
