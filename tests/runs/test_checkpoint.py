@@ -278,7 +278,7 @@ def test_what_a_killed_save_left_behind_is_put_away(tmp_path: Path) -> None:
 
 def test_a_part_that_it_lacks_is_named(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "best", {"model": {}}, {})
-    with pytest.raises(RunError, match=r"best: holds no 'optimizer', only model: .* from `last`"):
+    with pytest.raises(RunError, match=r"best: has no 'optimizer', only model; .* from `last`"):
         load_checkpoint(tmp_path / "best", ["optimizer"])
 
 
@@ -291,7 +291,7 @@ def test_where_it_cannot_be_written_the_old_one_stays(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    told = r"a: cannot write the checkpoint \(No space left on.*\).*: make room, then resume$"
+    told = r"a: cannot write the checkpoint \(No space left on.*\).*; make room, then resume$"
     with pytest.raises(RunError, match=told):
         save(tmp_path / "a", 2.0)
     assert load_checkpoint(tmp_path / "a").metadata == {"value": 1.0}
