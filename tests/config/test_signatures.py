@@ -64,7 +64,11 @@ def test_plain_values_are_refused_as_in_a_file(given: Any) -> None:
     assert explain(caught.value.errors()[0]).startswith("must be a group of options")
 
 
+def as_it_is(annotation: Any, default: Any) -> tuple[Any, Any]:
+    return annotation, default
+
+
 def test_options_are_the_keyword_only_arguments() -> None:
-    assert list(read_options(Sized, "power sized", Strict).model_fields) == ["power"]
-    number = read_options(Other, "other", Strict).model_fields["number"]
+    assert list(read_options(Sized, "power sized", Strict, as_it_is).model_fields) == ["power"]
+    number = read_options(Other, "other", Strict, as_it_is).model_fields["number"]
     assert number.annotation == int | None
