@@ -20,11 +20,11 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize("statement", ["import nmt", "import nmt.cli.main"])
-def test_importing_loads_nothing_heavy(statement: str) -> None:
+def test_importing_nmt_is_light(statement: str) -> None:
     assert not loaded_by(statement) & HEAVY
 
 
-def test_translator_is_there_when_asked_for() -> None:
+def test_translator_is_imported_lazily() -> None:
     from nmt import ExportedTranslator, Translator
     from nmt.export import exported_translator
     from nmt.inference import translator
@@ -33,7 +33,7 @@ def test_translator_is_there_when_asked_for() -> None:
     assert ExportedTranslator is exported_translator.ExportedTranslator
 
 
-def test_the_options_of_decoding_are_there_without_torch() -> None:
+def test_decoding_options_are_available_without_torch() -> None:
     from nmt import DecodingConfig
     from nmt.config import decoding
 
@@ -41,17 +41,17 @@ def test_the_options_of_decoding_are_there_without_torch() -> None:
     assert "torch" not in loaded_by("from nmt import DecodingConfig")
 
 
-def test_unknown_names_are_unknown() -> None:
+def test_unknown_names_are_refused() -> None:
     with pytest.raises(AttributeError, match="module 'nmt' has no attribute 'Nonsense'"):
         nmt.Nonsense  # noqa: B018
 
 
-def test_version_is_in_the_changelog() -> None:
+def test_changelog_has_the_version() -> None:
     changelog = (PACKAGE.parent / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## {re.escape(nmt.__version__)}\b", changelog, flags=re.MULTILINE)
 
 
-def test_module_is_the_command() -> None:
+def test_module_runs_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "nmt", "--version"], capture_output=True, text=True, check=True
     )

@@ -88,7 +88,7 @@ def test_a_bad_opening_is_found(code: str, line: int) -> None:
         "x=1",
     ],
 )
-def test_a_good_opening_is_none(code: str) -> None:
+def test_good_opening_is_accepted(code: str) -> None:
     assert not list(bad_openings(code))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
 
-DEFAULT: Final = "(default: as the run's configuration says)"
+DEFAULT: Final = "(default: those of the run)"
 _SETTINGS: Final = "settings"  # metadata key of a field: keyword arguments of `add_argument`
 _NAMES: Final = "names"
 
@@ -122,7 +122,7 @@ def length_penalty() -> Any:
     """Declare a field for --length-penalty."""
     return option(
         "X",
-        "none, average, gnmt, word_reward; or a number: gnmt with this alpha",
+        "none, average, gnmt, word_reward, or a number: gnmt with this alpha",
         key="decoding.length_penalty",
     )
 
@@ -131,8 +131,8 @@ def set_options(examples: str) -> Any:
     """Declare a field for --set."""
     return repeated(
         "KEY=VALUE",
-        "any option of `decoding` in configs/reference.yaml, by its dotted key: "
-        f"{examples}; may be given several times",
+        f"any option of `decoding` in configs/reference.yaml, by its dotted key, as in {examples}; "
+        "may be repeated",
         "--set",
     )
 
@@ -141,9 +141,9 @@ def alignment_units(default: AlignmentUnits | None) -> Any:
     """Declare a field for the units that alignments link."""
     return option(
         None,
-        "what alignments link: words (of the raw text, between spaces), characters, pieces of the "
-        "tokenizer; auto: words, where a script without spaces is split into its characters "
-        "(default: auto)",
+        "units that alignments link: words (of the raw text, between spaces), characters, or "
+        "pieces of the tokenizer; auto: words, but characters in scripts without spaces (default: "
+        "auto)",
         default=default,
         choices=get_args(AlignmentUnits),
     )
@@ -153,8 +153,8 @@ def alignment_units(default: AlignmentUnits | None) -> Any:
 class TrainedRun(CommandArguments):
     """A trained run."""
 
-    TITLE = "how it runs"
-    run: str = positional("RUN", "the folder of a trained run")
+    TITLE = "model and device"
+    run: str = positional("RUN", "folder of a trained run")
     checkpoint: str = option("NAME", "best, last or step-N (default: best)", default="best")
 
     def list_overrides(self) -> "list[Override]":
@@ -192,30 +192,30 @@ class TrainedRun(CommandArguments):
 class RunArguments(TrainedRun):
     """A trained run, and the device and precision of its computation."""
 
-    TITLE = "how it runs"
+    TITLE = "model and device"
     device: str | None = option("D", "auto, cpu, cuda or cuda:N (default: auto)", key="device")
     precision: str | None = option(
         "P",
-        "auto (bfloat16 where the device is made for it), float32, bfloat16 or, to translate "
-        "on a CPU, int8 (default: as the run was trained, where the device can)",
+        "auto (bfloat16 where the device supports it well), float32, bfloat16, or int8 on a CPU "
+        "(default: as in training, if the device supports it)",
         key="precision",
     )
     ensemble: list[str] = repeated(
         "RUN",
-        "a further run, over the same vocabulary, whose probabilities are averaged with those "
-        "of RUN; may be given several times",
+        "another run with the same vocabulary, to average its probabilities with those of RUN; "
+        "may be repeated",
     )
     average: Literal["linear", "log"] = option(
         None,
-        "what of an ensemble is averaged: probabilities (linear) or their logarithms "
-        "(default: linear)",
+        "what an ensemble averages: probabilities (linear) or their logarithms (log) (default: "
+        "linear)",
         default="linear",
         choices=("linear", "log"),
     )
     batch_tokens: int | None = option(
         "N",
-        "most source tokens at once, padding counted; smaller needs less memory "
-        "(default: the run's)",
+        "maximum source tokens in a batch, with padding; fewer need less memory (default: the "
+        "run's)",
         key="decoding.batch_tokens",
         type=whole_number(10_000_000),
     )
@@ -223,8 +223,8 @@ class RunArguments(TrainedRun):
     def __post_init__(self) -> None:
         if self.average != "linear" and not self.ensemble:
             raise ConfigError(
-                f"--average {self.average}: has no effect without further runs; name one "
-                "(--ensemble RUN), or leave it out"
+                f"--average {self.average}: has no effect without --ensemble RUN; add it, or leave "
+                "this out"
             )
 
     def load_translator(
@@ -259,10 +259,10 @@ class RunArguments(TrainedRun):
 class TunableSearch(CommandArguments):
     """Options of the search, except the penalties."""
 
-    TITLE = f"how it searches {DEFAULT}"
+    TITLE = f"search options {DEFAULT}"
     beam_size: int | None = option(
         "N",
-        "hypotheses kept at each step; 1 is greedy",
+        "hypotheses kept at each step (1: greedy search)",
         key="decoding.beam_size",
         type=whole_number(10_000),
     )
@@ -270,8 +270,8 @@ class TunableSearch(CommandArguments):
         "NAME", "beam, greedy, diverse_beam or sampling", key="decoding.search"
     )
     shortlist: bool = flag(
-        "compute for a few hundred likely tokens of each sentence only, which is faster; the run "
-        "must have a lexicon (`nmt lexicon`)",
+        "only score a few hundred likely tokens per sentence, which is faster; the run needs a "
+        "lexicon (`nmt lexicon`)",
         key="decoding.shortlist",
     )
     options: list[str] = set_options("no_repeat_ngram_size=3, search.temperature=0.8")

@@ -293,7 +293,7 @@ def describe_time(
     if limits:
         num_epochs, limit = min(limits)
         times += f", {format_duration(epoch_seconds * num_epochs)} for {limit}"
-    return f"{times}, on this machine; validations come on top"
+    return f"{times} on this machine, without validations"
 
 
 def _counted(number: int, what: str) -> str:

@@ -51,16 +51,16 @@ _RUN_BY_SEVERAL: Final = ("train", "translate")
 # Name of a command, and of its module in `nmt.cli` -> its line in `nmt --help`.
 COMMANDS: Final = {
     "demo": "make a toy corpus, train on it in two minutes, and show the attention",
-    "train": "train a model as one YAML file says, from raw text to a scored run",
-    "translate": "translate files, or what comes in on stdin, line for line",
+    "train": "train and evaluate a model from a YAML configuration",
+    "translate": "translate files or stdin, line by line",
     "evaluate": "score a run on a test set: BLEU, chrF, TER, with signatures",
     "tune": "choose length and coverage penalty on the validation set",
-    "score": "say how probable given translations are",
-    "rescore": "rank the translations of another system by this model",
-    "align": "align the words of given translations by attention; draw it",
-    "lexicon": "learn which words become which, for `translate --shortlist`",
-    "export": "write a run as one file that runs without this package, and faster",
-    "check": "try a configuration out without training: sizes, memory, corpora",
+    "score": "compute the probability of given translations",
+    "rescore": "rank an n-best list, also of another system",
+    "align": "align the words of given translations by attention; plot it",
+    "lexicon": "make the lexicon for `translate --shortlist`",
+    "export": "export a run as one ONNX file, which runs without this package",
+    "check": "check a configuration without training: sizes, memory, corpora",
 }
 
 _EPILOG: Final = """examples:
@@ -93,7 +93,7 @@ class _StoreOnce(argparse._StoreAction):
         option_string: str | None = None,
     ) -> None:
         if option_string is not None and self._was_given:
-            parser.error(f"{option_string}: given twice, and one value counts; give it once")
+            parser.error(f"{option_string}: given twice; give it once")
         self._was_given = option_string is not None
         super().__call__(parser, namespace, values, option_string)
 
@@ -238,8 +238,8 @@ def _dispatch(words: list[str]) -> int:
 def _run_command(name: str, words: list[str]) -> int:
     if is_distributed() and name not in _RUN_BY_SEVERAL:
         raise UserError(
-            f"torchrun: only {' and '.join(_RUN_BY_SEVERAL)} run as several processes; "
-            f"start `nmt {name}` by itself"
+            f"torchrun: only {' and '.join(_RUN_BY_SEVERAL)} support several processes; start `nmt "
+            f"{name}` without it"
         )
     module = importlib.import_module(f"nmt.cli.{name}")
     command = cast(Command, module)
@@ -263,9 +263,7 @@ def _require_working_directory() -> None:
     try:
         Path.cwd()
     except FileNotFoundError:
-        raise UserError(
-            "the working directory was deleted; change to one that exists (cd FOLDER)"
-        ) from None
+        raise UserError("working directory: was deleted; change to another (cd FOLDER)") from None
 
 
 @contextmanager

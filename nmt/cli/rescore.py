@@ -52,7 +52,7 @@ class RescoreArguments(RunArguments):
 class Arguments(RescoreArguments):
     """Arguments of the command."""
 
-    TITLE = f"how it scores {DEFAULT}"
+    TITLE = f"scoring options {DEFAULT}"
     length_penalty: str | None = length_penalty()
     options: list[str] = set_options("length_penalty.alpha=0.8, max_source_length=200")
 

@@ -58,7 +58,7 @@ class CorpusConfig(PlugIn):
 
     def _check(self) -> None:
         if self.alignments is None and self.alignment_units != "words":
-            sentence = "is only supported with alignments; set these too, or leave it out"
+            sentence = "is only supported with alignments; set them too, or leave it out"
             refuse("alignment_units", sentence)
 
 

@@ -117,12 +117,12 @@ class DecodingConfig(Options):
         if self.dictionary is not None and not self.replace_unknown:
             refuse("dictionary", "needs replace_unknown: true; set that too")
         if self.shortlist is not None and self.draws_samples:
-            sentence = f"{self.search.name} draws from the whole vocabulary; leave it out"
+            sentence = f"is not supported with {self.search.name}; leave it out"
             refuse("shortlist", sentence)
         if self.mbr != "none" and not self.has_beam and not self.draws_samples:
             sentence = (
-                f"chooses among several translations, and {self.search.name} search finds one; "
-                "set search to sampling, beam or diverse_beam"
+                f"needs several translations, and {self.search.name} search finds one; set search "
+                "to sampling, beam or diverse_beam"
             )
             refuse("mbr", sentence)
         if self.mbr != "none" and self.n_best > self.mbr_candidates:
@@ -133,7 +133,7 @@ class DecodingConfig(Options):
             if self.mbr == "none":
                 refuse("n_best", f"must be {most}, not {self.n_best}")
             sentence = (
-                f"chooses among mbr_candidates ({self.mbr_candidates}), of which a beam finds "
+                f"needs mbr_candidates ({self.mbr_candidates}) translations, but a beam finds "
                 f"{most}; set search to sampling, or one of these numbers to the other"
             )
             refuse("mbr", sentence)

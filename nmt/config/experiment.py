@@ -58,7 +58,7 @@ class TokenizerConfig(PlugIn):
 
     def _check(self) -> None:
         if self.shared and self.target_path is not None:
-            sentence = "is not for a shared tokenizer; set source_path, or shared: false"
+            sentence = "needs separate tokenizers; set source_path, or shared: false"
             refuse("target_path", sentence)
 
 
@@ -92,12 +92,12 @@ class Config(Options):
 
     def _check(self) -> None:
         if self.model.embedding.tie == "all" and not self.tokenizer.shared:
-            sentence = "'all' needs one vocabulary; set tokenizer.shared: true, or tie: target"
+            sentence = "'all' needs a shared vocabulary; set tokenizer.shared: true, or tie: target"
             refuse("model.embedding.tie", sentence)
         measured = self.training.validation.metrics or self.training.early_stopping
         if self.data.valid is None and measured:
             sentence = (
-                "is missing, and validation needs it; to train without: "
+                "is missing, but validation needs it; to train without it, set "
                 "training.early_stopping=null training.validation.metrics=[] "
                 "training.validation.best=loss"
             )
@@ -106,13 +106,13 @@ class Config(Options):
         self._check_links()
         self._check_alignment()
         if not self.model.has_dropout:
-            sentence = "needs dropout in model, for two passes to differ by; set one, or this to 0"
+            sentence = "needs dropout, so that two passes differ; set one in model, or this to 0"
             self._refuse_losses("needs_two_passes", sentence)
         self._check_sources()
         if self.reads_grids:
             self._check_grids()
         if self.data.valid is None and self.training.checkpoints.average_last > 0:
-            sentence = "needs data.valid, to tell whether the average is better; set it to 0"
+            sentence = "needs data.valid to compare the average; set it to 0"
             refuse("training.checkpoints.average_last", sentence)
 
     def _losses_with(self, need: str) -> list[str]:
@@ -135,12 +135,12 @@ class Config(Options):
         }
         for path in filter(needs_attention.get, needs_attention):
             if attention is None:
-                sentence = "needs an attention, and model.attention is null; leave one of them out"
+                sentence = "needs attention, but model.attention is null; leave one of them out"
                 refuse(path, sentence)
             if path in losses and SCORES.find(attention.score.name).is_constant:
                 sentence = (
-                    f"has nothing to teach the score {attention.score.name!r}; the nearest that "
-                    "works is general"
+                    f"cannot train the score {attention.score.name!r}, which is constant; use "
+                    "general, for example"
                 )
                 refuse(path, sentence)
 
@@ -151,7 +151,7 @@ class Config(Options):
             refuse("data.train[0].alignments", f"is missing, and {guided[0]} needs it")
         for key, corpus in self.data.held_out():
             if corpus.alignments is not None:
-                sentence = "are only read in training; `nmt align --gold` compares with them"
+                sentence = "are only used in training; compare with `nmt align --gold`"
                 refuse(f"{key}.alignments", sentence)
 
     def _check_alignment(self) -> None:
@@ -165,22 +165,19 @@ class Config(Options):
             return
         if alignment.samples:
             sentence = (
-                f"two passes over {name!r} look at other positions, and should not agree; the "
-                "nearest alignment that works is softmax"
+                f"is not supported with {name!r}, as two passes sample other positions; use "
+                "softmax, for example"
             )
             self._refuse_losses("needs_two_passes", sentence)
         if not alignment.is_guidable:
             sentence = (
-                f"the alignment {name!r} learns nothing from links: elsewhere than it looked its "
-                "weights are 0 whatever the scores; the nearest that works is softmax"
+                f"cannot train the alignment {name!r}, whose other weights are always 0; use "
+                "softmax, for example"
             )
             self._refuse_losses("needs_links", sentence)
         guided = training.guided_attention
         if guided is not None and guided.loss == "cross_entropy" and alignment.is_sparse:
-            sentence = (
-                f"learns nothing from the weights of {name!r} that are exactly 0; the nearest that "
-                "works is squared_error"
-            )
+            sentence = f"cannot train the weights of {name!r} that are exactly 0; use squared_error"
             refuse("training.guided_attention.loss", sentence)
 
     def _check_sources(self) -> None:
@@ -188,23 +185,23 @@ class Config(Options):
         for key, corpus in self.data.corpora():
             if (CORPORA.find(corpus.name).reads == "grids") != self.reads_grids:
                 wanted = "grids" if self.reads_grids else "text, not grids"
-                sentence = f"model.encoder is {self.model.encoder.name!r}, which reads {wanted}"
+                sentence = f"must be {wanted} for model.encoder {self.model.encoder.name!r}"
                 refuse(key, sentence)
 
     def _check_grids(self) -> None:
         """Refuse options that need source words, which grids do not have."""
         if self.tokenizer.shared:
-            refuse("tokenizer.shared", "grids have no vocabulary to share; set it to false")
+            refuse("tokenizer.shared", "is not supported for grids; set it to false")
         if self.tokenizer.source_path is not None:
-            refuse("tokenizer.source_path", "grids need no tokenizer; leave it out")
+            refuse("tokenizer.source_path", "is not supported for grids; leave it out")
         if self.decoding.shortlist is not None:
-            sentence = "needs source words, and grids have none; leave it out"
+            sentence = "is not supported for grids; leave it out"
             refuse("decoding.shortlist", sentence)
         if self.data.filters.deduplicate:
-            refuse("data.filters.deduplicate", "compares text, not grids; set it to false")
+            refuse("data.filters.deduplicate", "is not supported for grids; set it to false")
         for key, corpus in self.data.training_corpora():
             if corpus.alignments is not None:
-                refuse(f"{key}.alignments", "are of words, and grids have none")
+                refuse(f"{key}.alignments", "are not supported for grids; leave them out")
 
     @property
     def reads_grids(self) -> bool:

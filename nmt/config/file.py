@@ -38,12 +38,11 @@ MERGE = "tag:yaml.org,2002:merge"
 _KINDS: Final[dict[type, str]] = {list: "list", dict: "mapping"}
 # Hints by part of the parser's message.
 _HINTS = {
-    "mapping values are not allowed": "is the line indented as its neighbours, and is there a "
-    "blank behind the ':' here and in the line before?",
-    "expected <block end>": "is the line indented as its neighbours?",
-    "could not find expected ':'": "is there a blank behind each ':'?",
-    "expected ',' or": "is a bracket not closed?",
-    "'\\t' that cannot start": "indent with blanks, not with tabs",
+    "mapping values are not allowed": "check the indentation, and the space after each ':'",
+    "expected <block end>": "check the indentation",
+    "could not find expected ':'": "check the space after each ':'",
+    "expected ',' or": "check for an unclosed bracket",
+    "'\\t' that cannot start": "indent with spaces, not tabs",
 }
 
 
@@ -119,16 +118,15 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
     extending = f"{above[-1]}: extends: {path}" if above else ""
     if extending and is_missing(path):
         raise ConfigError(
-            f"{extending}: no such file (what is extended is looked for from the folder of the "
-            "file that says so)"
+            f"{extending}: no such file; give its path relative to the file that extends it"
         )
     if len(above) == _MOST_FILES:
         raise ConfigError(
-            f"{above[0]}: extends: a chain of more than {_MOST_FILES} files; merge some"
+            f"{above[0]}: extends: chain of more than {_MOST_FILES} files; merge some of them"
         )
     tree, base = _read_file(path)
     if path.resolve() in (other.resolve() for other in above):
-        raise ConfigError(f"{extending} extends itself in a circle")
+        raise ConfigError(f"{extending}: extends itself; remove the circle")
     extended = path.parent / os.path.expanduser(base) if base else None
     below = [] if extended is None else _read_files(extended, (*above, path))
     return [*below, Layer(str(path), tree)]
@@ -140,9 +138,9 @@ def _read_file(path: Path) -> tuple[Tree, str | None]:
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
-        kind = _KINDS.get(type(tree), "text")
+        kind = _KINDS.get(type(tree), "string")
         raise ConfigError(
-            f"{path}: must be options (`key: value`), not a {kind}{blank_missing(tree)}"
+            f"{path}: must be a mapping (`key: value`), not a {kind}{blank_missing(tree)}"
         )
     base = tree.pop("extends", None)
     if base is not None and not isinstance(base, str):
@@ -153,8 +151,8 @@ def _read_file(path: Path) -> tuple[Tree, str | None]:
         tree = upgrade(tree)
     elif version != str(CONFIG_VERSION):
         raise ConfigError(
-            f"{path}: version: this is version {version}; this nmt reads up to {CONFIG_VERSION}: "
-            "use the nmt that it was written for, or adapt it to configs/reference.yaml"
+            f"{path}: version {version} is not supported, only up to {CONFIG_VERSION}; use the "
+            "version of nmt that it was written for, or adapt it to configs/reference.yaml"
         )
     return tree, base
 
@@ -175,8 +173,8 @@ def _parse_override(given: str | Override) -> Layer:
         )
     if not text.strip():
         raise ConfigError(
-            f"{override.origin}: has no value; write null for nothing, and \"''\" (with both "
-            "kinds of quotes) for an empty text"
+            f"{override.origin}: has no value; write null for nothing, and \"''\" (with both kinds "
+            "of quotes) for an empty string"
         )
     value: Any = parse_yaml(text, override.origin)
     for part in reversed(parts):
@@ -215,13 +213,13 @@ class _TextLoader(yaml.SafeLoader):
         assert node is not None
         if is_alias:
             if node not in self._sizes:
-                raise _Refused(f"line {line}: an alias of what it is in")
+                raise _Refused(f"line {line}: an alias refers to its own parent")
             self._num_values += self._sizes[node]
         else:
             self._num_values += 1
             self._sizes[node] = self._num_values - before
         if self._num_values > _MOST_VALUES:
-            raise _Refused(f"line {line}: more than {_MOST_VALUES:,} values, aliases written out")
+            raise _Refused(f"line {line}: more than {_MOST_VALUES:,} values with aliases expanded")
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -230,9 +228,9 @@ class _TextLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key, line = key_node.value, key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == NULL:
-                raise _Refused(f"line {line}: a key must be a plain text")
+                raise _Refused(f"line {line}: a key must be a string")
             if key in lines:
-                raise _Refused(f"line {line}: {key!r} is there twice (first in line {lines[key]})")
+                raise _Refused(f"line {line}: duplicate key {key!r} (first in line {lines[key]})")
             lines[key] = line
         return super().construct_mapping(node, deep)
 
@@ -253,7 +251,7 @@ def read_yaml(path: Path) -> Yaml:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
         inside = path / "config.yaml"
-        hint = f"; of a run, give {inside}" if inside.is_file() else ""
+        hint = f"; did you mean {inside}?" if inside.is_file() else ""
         raise ConfigError(f"{path}: is a folder, not a YAML file{hint}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None

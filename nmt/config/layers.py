@@ -82,8 +82,8 @@ def merge(layers: Sequence[Layer]) -> Tree:
         is_above = later.path == path[: len(later.path)]
         if is_above and at(tree, path) != at(override.tree, path):
             raise ConfigError(
-                f"{override.origin}: has no effect, as {later.origin} after it replaces all of "
-                f"{key}; give it after that"
+                f"{override.origin}: has no effect, as the later {later.origin} replaces all of "
+                f"{key}; swap their order"
             )
     return tree
 
@@ -98,7 +98,7 @@ def _merge(below: Any, above: Any, path: KeyPath, layer: Layer, root: Tree) -> A
         return above
     if isinstance(below, list) and layer.path:
         key = format_path(path)
-        raise ConfigError(f"{layer.origin}: {key} is a list; give it whole, as in '{key}=[...]'")
+        raise ConfigError(f"{layer.origin}: {key} is a list; set all of it, as in '{key}=[...]'")
     if isinstance(below, str) and path:
         below = {"name": below}  # the short form of a plug-in
     if not isinstance(below, dict):
@@ -152,5 +152,5 @@ def _locate(path: KeyPath, tree: Tree, layers: Sequence[Layer]) -> str:
         return ((is_dropped and find_origin(path[:-1], layers)) or origin).locate(path)
     files = [layer for layer in layers if not layer.path]
     group = [layer.origin for layer in files[:-1] if at(layer.tree, path[:-1]) is not None]
-    extended = f" (with what it extends: {', '.join(group)})" if path[:-1] and group else ""
+    extended = f" (with the files it extends: {', '.join(group)})" if path[:-1] and group else ""
     return Layer(files[-1].origin + extended, {}).locate(path)

@@ -11,13 +11,13 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 UNKNOWN_OPTION: Final = "unknown_option"  # among the types of pydantic's errors
 MOST_SHOWN = 60  # characters of a bad value
-_GROUP = "must be a group of options (`key: value`)"
+_GROUP = "must be a mapping (`key: value`)"
 _KINDS = {
     "must be a whole number": "int_type int_parsing int_parsing_size int_from_float",
     "must be a number": "float_type float_parsing",
     "must be a finite number": "finite_number",
     "must be true or false": "bool_type bool_parsing",
-    "must be a text": "string_type",
+    "must be a string": "string_type",
     "must be a list": "list_type",
     _GROUP: "model_type model_attributes_type dict_type",
     "must be at most {max_length:,} characters": "string_too_long",
@@ -67,7 +67,7 @@ def unknown(
 def blank_missing(text: Any) -> str:
     """Return a hint for `size:128`, which YAML reads as one string, or an empty string."""
     is_glued = isinstance(text, str) and re.match(r"\w+:\S", text)
-    return " (a blank is missing behind ':')" if is_glued else ""
+    return " (a space is missing after ':')" if is_glued else ""
 
 
 def parse_path(path: str) -> tuple[str | int, ...]:

@@ -48,12 +48,12 @@ class AttentionConfig(Options):
         if not SCORES.find(score).is_constant:
             return
         if self.num_heads > 1:
-            sentence = f"heads of the score {score!r} would all look alike; set it to 1"
+            sentence = f"must be 1 for the score {score!r}, whose heads are all equal"
             refuse("num_heads", sentence)
         if ALIGNMENTS.find(alignment).needs_distinct_scores:
             sentence = (
-                f"{alignment!r} picks a position by its score, and {score!r} scores all alike; the "
-                "nearest that works is softmax"
+                f"{alignment!r} is not supported with the constant score {score!r}; use softmax, "
+                "for example"
             )
             refuse("alignment", sentence)
 
@@ -80,7 +80,7 @@ class DecoderConfig(Options):
 
     def _check(self) -> None:
         if self.residual and self.num_layers == 1:
-            refuse("residual", "connects layers, and there is one; set num_layers: 2 or more")
+            refuse("residual", "needs several layers; set num_layers to 2 or more")
 
 
 class ModelConfig(Options):
@@ -131,14 +131,14 @@ class ModelConfig(Options):
             return
         if self.attention is not None:
             sentence = (
-                f"{style!r} is the decoder without attention: set model.attention: null, or take "
+                f"{style!r} is the decoder without attention; set model.attention: null, or use "
                 "another style"
             )
             refuse("decoder.style", sentence)
         if not BRIDGES.find(bridge).reads_source:
             sentence = (
-                f"{bridge!r} keeps the source from {style!r}, which only knows it by its first "
-                "state; the nearest that works is final"
+                f"{bridge!r} does not pass the source to {style!r}, which has no attention; use "
+                "final, for example"
             )
             refuse("bridge", sentence)
 
@@ -151,9 +151,9 @@ class ModelConfig(Options):
         if SCORES.find(name).needs_equal_sizes:
             each = f" ({query // heads} and {value // heads} for each head)" if heads > 1 else ""
             sentence = (
-                f"{name!r} needs decoder and encoder states of one size, not {query} and {value}"
-                f"{each}; set model.decoder.hidden_size: {value}, or model.attention.score: "
-                "general (what earlier versions trained under this name)"
+                f"{name!r} needs decoder and encoder states of equal size, not {query} and "
+                f"{value}{each}; set model.decoder.hidden_size: {value}, or model.attention.score: "
+                "general (which earlier versions used under this name)"
             )
             refuse("attention.score", sentence)
 
@@ -164,8 +164,5 @@ class ModelConfig(Options):
         for name, size in names.items():
             if size % heads:
                 nearest = max(n for n in range(1, heads) if gcd(query, value) % n == 0)
-                sentence = (
-                    f"must divide {name} ({size}), which {heads} does not; the nearest that works "
-                    f"is {nearest}"
-                )
+                sentence = f"must divide {name} ({size}), unlike {heads}; the nearest is {nearest}"
                 refuse("attention.num_heads", sentence)

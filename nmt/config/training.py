@@ -82,12 +82,12 @@ class ValidationConfig(Options):
             name, label = metric.name, metric.label
             if label in seen:
                 sentence = (
-                    f"{label!r} is in the list before; give this one a name of its own, as in "
-                    f"{{name: {name}, as: {name}_2}}"
+                    f"{label!r} is listed twice; give this one another name, as in {{name: {name}, "
+                    f"as: {name}_2}}"
                 )
                 refuse(f"metrics[{index}]", sentence)
             if label != name and label in ("loss", *METRICS.classes):
-                sentence = f"{label!r} is the name of something else; choose another"
+                sentence = f"{label!r} is reserved; choose another"
                 refuse(f"metrics[{index}].as", sentence)
             seen.add(label)
         if self.best not in self.choices:
@@ -265,8 +265,8 @@ class TrainingConfig(Options):
             refuse("max_epochs", sentence)
         if self.r_drop > 0.0 and self.scheduled_sampling is not None:
             sentence = (
-                "two passes that are fed other words should not agree; set it to null, or r_drop "
-                "to 0"
+                "cannot be combined with r_drop, whose two passes need the same input; set it to "
+                "null, or r_drop to 0"
             )
             refuse("scheduled_sampling", sentence)
         choices = self.validation.choices
@@ -277,6 +277,6 @@ class TrainingConfig(Options):
 
 def _unmeasured(metric: str, choices: list[str]) -> str:
     return (
-        f"{metric!r} is not measured; allowed: {', '.join(choices)} "
-        "(others once they are listed in training.validation.metrics)"
+        f"{metric!r} is not measured; allowed: {', '.join(choices)} (list others in "
+        "training.validation.metrics)"
     )

@@ -85,8 +85,8 @@ def encode_corpus(
                     content.write(entry, num_processes)
         except OSError as error:
             raise DataError(
-                f"{folder}: cannot write the cache of encoded text: {error.strerror}; "
-                + (os_advice(error) or "give permission there, or choose another folder")
+                f"{folder}: cannot write the cache of encoded text ({error.strerror}); "
+                + (os_advice(error) or "change the permissions, or choose another folder")
             ) from error
     latest.write(key)
     return open_encoded(entry, source_reader, target_reader)
@@ -107,8 +107,8 @@ class _Content(Generic[Item]):
         alignments = self.files.alignments
         if alignments is not None and (self.source_reader.samples or self.target_reader.samples):
             raise DataError(
-                f"{alignments}: alignments need tokens that stay the same, and the tokenizer "
-                "samples them: set tokenizer.sampling_alpha: 0, or leave the alignments out"
+                f"{alignments}: alignments are not supported with sampled subwords; set "
+                "tokenizer.sampling_alpha: 0, or leave the alignments out"
             )
 
     def key(self) -> str:
@@ -158,7 +158,7 @@ class _Content(Generic[Item]):
     def write(self, entry: Path, num_processes: int) -> None:
         """Encode the corpus into an entry, while holding its lock."""
         if entry.exists():
-            logger.warning("%s: the encoded corpus is damaged, and is encoded again", entry)
+            logger.warning("%s: the encoded corpus is corrupted; encoding it again", entry)
         files, readers = self.files, (self.source_reader, self.target_reader)
         with atomic_folder(entry) as fresh:
             with require_unchanged(files, self.digests):
@@ -173,8 +173,8 @@ class _Content(Generic[Item]):
                 )
             if report.num_kept == 0:
                 raise DataError(
-                    f"{files}: the filters leave nothing: {report}; check the files, or widen the"
-                    " filters"
+                    f"{files}: no pair passes the filters ({report}); check the files, or relax "
+                    "data.filters"
                 )
             (fresh / _MANIFEST).write_text(json.dumps(_checksums(fresh), indent=1))
 

@@ -82,8 +82,8 @@ def encode_blocks(
             encoder,
             num_processes,
             jobs_ahead=2,
-            name="a process that encodes text",
-            remedy="set data.encoding_processes to a smaller number; 1 starts none",
+            name="an encoding process",
+            remedy="lower data.encoding_processes (1: no extra processes)",
         ) as workers:
             yield from workers.map(BlockEncoder.encode, ((block,) for block in ahead))
     else:

@@ -194,7 +194,7 @@ def open_encoded(
     """
     fields = parse_json(read_regular(folder / _REPORT, MAX_JSON_BYTES))
     if not isinstance(fields, dict) or not all(type(number) is int for number in fields.values()):
-        raise ValueError(f"{folder / _REPORT}: no report of filters")
+        raise ValueError(f"{folder / _REPORT}: not a report of filters")
     source, target = (
         EncodedSide(reader, *(open_ragged(folder, *file) for file in _dtypes(side, reader).items()))
         for side, reader in (("source", source_reader), ("target", target_reader))

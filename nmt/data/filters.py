@@ -52,7 +52,7 @@ class FilterReport:
         return FilterReport(*map(operator.add, astuple(self), astuple(other)))
 
     def __str__(self) -> str:
-        reasons = ("empty", "too long", "too unequal in length", "duplicate")
+        reasons = ("empty", "too long", "too different in length", "duplicate")
         counts = zip(astuple(self)[1:], reasons, strict=True)
         left_out = ", ".join([f"{count:,} {reason}" for count, reason in counts if count])
         kept = f"{self.num_kept:,} of {self.num_read:,} pairs kept"

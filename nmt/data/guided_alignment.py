@@ -37,8 +37,8 @@ def read_links(
         files.read_pairs(),
         read_lines(files.alignments),
         lambda num_pairs, num_lines: (
-            f"{files.alignments} has {num_lines:,} lines, {files} {num_pairs:,}: line n of one must"
-            " be the alignment of line n of the others"
+            f"{files.alignments} has {num_lines:,} lines, but {files} {num_pairs:,}; line n of one "
+            "must be the alignment of line n of the others"
         ),
     )
     for number, ((source, target), line) in enumerate(aligned, start=1):
@@ -48,7 +48,7 @@ def read_links(
             line,
             where=f"{files.alignments}, line {number}",
             sizes=(len(source_units.texts), len(target_units.texts)),
-            hint="; if the links count other units, set alignment_units of the corpus",
+            hint="; if the links use other units, set alignment_units of the corpus",
         )
         yield _between_tokens(sorted(gold.possible), source_units, target_units)
 

@@ -54,8 +54,7 @@ def _compare(files: Corpus[Any], digests: Sequence[str]) -> None:
     for path, digest in zip(files.paths, digests, strict=True):
         if sha256(path) != digest:
             raise DataError(
-                f"{path}: changed while it was being encoded; start again when nothing writes to "
-                "it any more"
+                f"{path}: changed while it was being encoded; start again when it no longer changes"
             )
 
 
@@ -84,7 +83,7 @@ class LatestEntry:
         if self._read() in (None, key):
             return
         then = datetime.fromtimestamp(self._path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-        what = "what is there now is in the cache, too" if is_encoded else "encoding it again"
+        what = "the present version is in the cache" if is_encoded else "encoding it again"
         logger.warning("%s: changed since %s, when last encoded; %s", self._files, then, what)
 
     def write(self, key: str) -> None:

@@ -44,8 +44,8 @@ def draw_epoch(corpus: EncodedCorpus, seed: int, epoch: int, num_processes: int 
         corpus,
         num_processes,
         jobs_ahead=2,
-        name="a process that draws subwords",
-        remedy="set data.num_processes to a smaller number; 0 starts none",
+        name="a subword sampling process",
+        remedy="lower data.num_processes (0: no extra processes)",
     ) as workers:
         return _collect(corpus, workers.map(EncodedCorpus.draw, jobs))
 
@@ -63,6 +63,6 @@ def _collect(corpus: EncodedCorpus, blocks: Iterable[EpochTokens]) -> EpochToken
             return EpochTokens(source.mapped(), target.mapped())
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot write the sampled subwords of an epoch: {error.strerror}; make"
-            " room or give permission there, or choose another folder for the cache"
+            f"{folder}: cannot write the sampled subwords of an epoch ({error.strerror}); make "
+            "room, change the permissions, or choose another folder for the cache"
         ) from error

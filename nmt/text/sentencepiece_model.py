@@ -18,7 +18,7 @@ from nmt.text.tokenizer import UNKNOWN_TEXT
 
 ModelType = Literal["bpe", "unigram"]
 BLANK: Final = "▁"
-_NO_MODEL: Final = "it is cut short, or not a model of SentencePiece"
+_NO_MODEL: Final = "truncated, or not a SentencePiece model"
 _Message: TypeAlias = dict[int, int | bytes]
 Value = TypeVar("Value", int, bytes)
 _MAX_FIELDS: Final = 2**19  # per message; twice the largest multilingual vocabularies
@@ -97,7 +97,7 @@ def parse_model(content: bytes) -> SentencePieceModel:
         name = _OTHER_TYPES.get(type_number, type_number)
         raise ValueError(f"its type is {name}; unigram and bpe are supported")
     if _get(trainer, _SUFFIX, 0):
-        raise ValueError("it marks the ends of words (treat_whitespace_as_suffix), not the starts")
+        raise ValueError("it marks the ends of words, not the starts (treat_whitespace_as_suffix)")
     if not (_get(normalizer, _DUMMY_PREFIX, 1) and _get(normalizer, _ESCAPE, 1)):
         raise ValueError("it was trained with add_dummy_prefix or escape_whitespaces off")
     if _get(denormalizer, _RULES, b""):

@@ -101,18 +101,18 @@ class SentencePieceTrainer(TokenizerTrainer):
             smallest = self._size(counts, model_type="char", vocab_size=_MAX_SIZE)
             if size < smallest:
                 return ConfigError(
-                    f"tokenizer.vocabulary_size: {size} is less than the training text has "
-                    f"characters; the smallest size that works is {smallest} (a lower "
-                    f"tokenizer.character_coverage, now {self.character_coverage:g}, needs fewer)"
+                    f"tokenizer.vocabulary_size: must be at least {smallest} for the characters of "
+                    f"the training text, not {size}; raise it, or lower "
+                    f"tokenizer.character_coverage ({self.character_coverage:g})"
                 )
             largest = self._size(counts, hard_vocab_limit=False)
             if size > largest:
                 return ConfigError(
-                    f"tokenizer.vocabulary_size: {size} is more than the training text yields; "
-                    f"the largest size that works is {largest}"
+                    f"tokenizer.vocabulary_size: must be at most {largest} for this training text, "
+                    f"not {size}"
                 )
         return DataError(
-            f"SentencePiece can make no {self.model_type} vocabulary of the training text: "
+            f"tokenizer: SentencePiece cannot train a {self.model_type} vocabulary: "
             f"{str(error).rpartition(']')[2].strip() or error}"
         )
 

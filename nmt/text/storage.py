@@ -20,7 +20,7 @@ MAX_MODEL_BYTES: Final = 2**25
 """Size limit of a model file; half a million subwords take less."""
 logger = logging.getLogger(__name__)
 
-_REMEDY: Final = "copy the folder again from where the tokenizer was trained, or train again"
+_REMEDY: Final = "copy it again from where it was trained, or train again"
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
@@ -61,16 +61,13 @@ def restore_tokenizer(saved: SavedTokenizer, origin: Path) -> Tokenizer:
         tokenizer = TOKENIZERS[saved.name].tokenizer
     else:
         raise RunError(
-            f"{origin}: made by a tokenizer {saved.name!r}, which this version of nmt does not "
-            f"have (it has {', '.join(TOKENIZERS)}): use the version that wrote it, or train again"
+            f"{origin}: tokenizer {saved.name!r} is not supported by this version of nmt, only "
+            f"{', '.join(TOKENIZERS)}; use the version that wrote it, or train again"
         )
     try:
         return tokenizer.restore(saved)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise RunError(
-            f"{origin}: not a tokenizer that nmt has saved ({error}); copy it again from where it "
-            "was trained, or train again"
-        ) from None
+        raise RunError(f"{origin}: not a tokenizer saved by nmt ({error}); {_REMEDY}") from None
 
 
 def load_sentencepiece(
@@ -102,17 +99,16 @@ def load_sentencepiece(
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:
         raise RunError(
-            f"{path}: not a SentencePiece model that can be used: {error}; give the .model file of "
-            "a bpe or unigram model, or the folder of a tokenizer that nmt has saved"
+            f"{path}: not a supported SentencePiece model ({error}); give the .model file of a bpe "
+            "or unigram model, or the folder of a tokenizer saved by nmt"
         ) from None
     # The closest equivalent of SentencePiece's normalisation.
     wanted = Normalizer("nfkc", lowercase=model.normalizer.endswith("_cf"))
     if model.rules and wanted != normalizer:
         logger.warning(
-            f"{path}: was trained with the normalisation {model.normalizer or 'of its own rules'}, "
-            "which is not used here: text is split as the model expects with "
-            f"tokenizer.normalization: {wanted.normalization} and "
-            f"tokenizer.lowercase: {str(wanted.lowercase).lower()}"
+            f"{path}: was trained with the normalization {model.normalizer or 'of its own rules'}, "
+            "which is not used here; for the closest one, set tokenizer.normalization: "
+            f"{wanted.normalization} and tokenizer.lowercase: {str(wanted.lowercase).lower()}"
         )
     return adopted
 
@@ -126,8 +122,8 @@ def write_tokenizer(folder: Path, model_file: str, saved: SavedTokenizer) -> Non
     """
     if len(saved.model) > MAX_MODEL_BYTES:
         raise RunError(
-            f"{folder}: the vocabulary takes {len(saved.model):,} bytes, and {MAX_MODEL_BYTES:,} "
-            "are the limit; lower tokenizer.vocabulary_size, or put spaces between the words"
+            f"{folder}: the vocabulary has {len(saved.model):,} bytes, above the limit of "
+            f"{MAX_MODEL_BYTES:,}; lower tokenizer.vocabulary_size, or put spaces between the words"
         )
     description = saved.describe() | {
         "model_file": model_file,
@@ -156,8 +152,8 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
         description = parse_json(_read(path, MAX_JSON_BYTES))
         if type(description["format"]) is int and description["format"] != FORMAT_VERSION:
             raise RunError(
-                f"{path}: format {description['format']} of the tokenizer, but this program reads "
-                f"format {FORMAT_VERSION}: use the version of nmt that wrote it, or train again"
+                f"{path}: tokenizer format {description['format']} is not supported, only "
+                f"{FORMAT_VERSION}; use the version of nmt that wrote it, or train again"
             )
         model_file = description["model_file"]
         if model_file in ("", ".", "..") or os.path.basename(model_file) != model_file:
@@ -166,13 +162,11 @@ def read_tokenizer(folder: Path) -> SavedTokenizer:
         saved = SavedTokenizer.from_description(description, model)
         model_sha256, fingerprint = description["model_sha256"], description["fingerprint"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: damaged (it does not describe a tokenizer); {_REMEDY}") from error
+        raise RunError(f"{path}: corrupted: not a tokenizer; {_REMEDY}") from error
     if saved.describe()["model_sha256"] != model_sha256:
-        raise RunError(
-            f"{folder / model_file}: damaged (its checksum is not that of {path}); {_REMEDY}"
-        )
+        raise RunError(f"{folder / model_file}: corrupted: checksum differs from {path}; {_REMEDY}")
     if saved.fingerprint() != fingerprint:
-        raise RunError(f"{path}: damaged or edited (its checksum is wrong); {_REMEDY}")
+        raise RunError(f"{path}: corrupted or edited: checksum mismatch; {_REMEDY}")
     return saved
 
 
@@ -180,9 +174,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
     try:
         return read_regular(path, max_bytes)
     except FileNotFoundError:
-        raise RunError(f"{path}: this file of the tokenizer is missing; {_REMEDY}") from None
+        raise RunError(f"{path}: missing from the tokenizer; {_REMEDY}") from None
     except OSError as error:
         raise RunError(
-            f"{path}: this file of the tokenizer cannot be read ({error.strerror or error}); "
-            f"make it readable, or {_REMEDY}"
+            f"{path}: cannot be read ({error.strerror or error}); make it readable, or {_REMEDY}"
         ) from error

@@ -69,7 +69,7 @@ class SavedTokenizer:
         plugin = description.get("plugin")
         known = isinstance(name, str) and isinstance(options, dict)
         if not known or not isinstance(plugin, str | None):
-            raise TypeError("the name or the options of the tokenizer are of another type")
+            raise TypeError("its name or options have the wrong type")
         return cls(name, Normalizer(**description["normalizer"]), options, model, plugin)
 
 

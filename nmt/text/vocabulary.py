@@ -15,10 +15,7 @@ T = TypeVar("T")
 _MAX_TOKENS: Final = 2**21
 # Longer words are rare, or sentences in a script without blanks, which seldom occur twice.
 _LONGEST_REMEMBERED: Final = 50
-EMPTY_TEXT: Final = (
-    "the training text is empty or blank, so that no tokenizer can be made of it: "
-    "check the files of data.train"
-)
+EMPTY_TEXT: Final = "data.train: has no text to train a tokenizer; check its files"
 
 
 def cache_words(function: Callable[[str], T], most: int = 2**15) -> Callable[[str], T]:
@@ -104,9 +101,9 @@ class Vocabulary:
         if end or tuple(specials) != SPECIAL_SYMBOLS:
             raise ValueError("a vocabulary starts with the special symbols and ends with a line")
         if len(set(tokens)) < len(tokens):
-            raise ValueError("a token is there twice")
+            raise ValueError("duplicate token")
         if not all(token == " " or "".join(token.split()) == token for token in tokens):
-            raise ValueError("a token has a blank in it")
+            raise ValueError("a token contains a space")
         return cls(tokens)
 
 

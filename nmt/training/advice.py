@@ -25,9 +25,8 @@ def advise_on_warmup(schedule: Schedule) -> str | None:
     if total is None or warmup < total:
         return None
     return (
-        f"training.schedule.warmup: {warmup:,} updates, of {total:,} in the whole training, so "
-        "that the learning rate is never reached; set it to "
-        f"{total // _WARMUP_SHARE}, a tenth of them"
+        f"training.schedule.warmup: {warmup:,} updates, but the training has only {total:,}, so "
+        f"the learning rate never peaks; set it to {total // _WARMUP_SHARE}, a tenth of them"
     )
 
 
@@ -49,7 +48,7 @@ def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
     what = f"{optimizer.name} with {'plain recurrent' if is_plain else 'gated'} cells"
     return (
         f"training.optimizer.learning_rate: {given:g} is far "
-        f"{'below' if rate < rates.lowest else 'above'} what {what} learns with "
+        f"{'below' if rate < rates.lowest else 'above'} the useful range of {what} "
         f"({rates.lowest / effect:g} to {highest / effect:g}); set it to {rates.usual / effect:g}"
     )
 
@@ -70,8 +69,8 @@ def advise_on_size(
         return None
     fitting = " ".join(_fitting(config, num_tokens, source_size, target_size))
     return (
-        f"model: {num_parameters:,} parameters for {num_tokens:,} target tokens, which they learn "
-        f"by heart; use more text, or a small model: {fitting}"
+        f"model: {num_parameters:,} parameters will memorize {num_tokens:,} target tokens; use "
+        f"more text, or a smaller model: {fitting}"
     )
 
 

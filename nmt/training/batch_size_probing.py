@@ -69,8 +69,8 @@ def probe_batch_tokens(
 
 def _no_room_for(length: int) -> str:
     return (
-        f"training.batch_tokens: auto: out of memory at pairs of {length:,} tokens: leave out "
-        "pairs as long (data.filters.max_length), or make the model smaller"
+        f"training.batch_tokens: auto: out of memory at pairs of {length:,} tokens; leave out such "
+        "pairs (data.filters.max_length), or use a smaller model"
     )
 
 

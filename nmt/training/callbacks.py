@@ -25,7 +25,7 @@ def log_start(state: TrainingState) -> None:
     size = sum(parameter.numel() for parameter in state.model.parameters())
     precision = str(state.precision).removeprefix("torch.")
     processes = f", {state.group.size:,} processes" if state.group.size > 1 else ""
-    start = f", from update {state.counters.update:,} on" if state.counters.update else ""
+    start = f", from update {state.counters.update:,}" if state.counters.update else ""
     logger.info(
         f"{state.run.path}: {size:,} parameters, {state.device}, {precision}{processes}"
         f"{_limits(state)}{start}"
@@ -101,10 +101,10 @@ def stop_if_diverged(state: TrainingState) -> None:
     )
     if divergence is None:
         return
-    kept = "no model had been kept yet"
+    kept = "no model was saved before"
     if is_checkpoint(state.run.checkpoint(BEST)):
         score = "" if state.best.best is None else f" ({state.best})"
-        kept = f"the best model before that{score} is kept"
+        kept = f"the best model before{score} is kept"
     raise UserError(
         f"{state.run.path}: training diverged: {divergence}, and {kept}; lower "
         f"training.optimizer.learning_rate ({state.base_learning_rate:g}) or training.clip_norm, "
@@ -122,9 +122,8 @@ def _observe(state: TrainingState, validation: Validation) -> bool:
     improved = state.best.observe(validation.value(state.best.metric), update, validation.loss)
     if state.best.is_perfect and not was_perfect:
         logger.warning(
-            f"training.validation.best: {state.best.metric} is perfect on the validation set and "
-            "cannot get better, so that from now on the loss decides; use a larger validation set, "
-            "or best: loss"
+            f"training.validation.best: {state.best.metric} is perfect on the validation set, so "
+            "the loss decides from now on; use a larger validation set, or best: loss"
         )
     state.schedule.observe(improved)
     return improved
@@ -152,9 +151,9 @@ def _report(state: TrainingState, validation: Validation, improved: bool, second
     num_tokens = state.model.target_embedding.table.num_embeddings
     if validation.loss > (guess := math.log(num_tokens)):
         logger.warning(
-            f"a loss of {validation.loss:.4f} is worse than a guess among all {num_tokens:,} "
-            f"tokens, which has {guess:.4f}: if it stays there, lower "
-            "training.optimizer.learning_rate and start again"
+            f"loss: {validation.loss:.4f} is worse than a uniform guess among {num_tokens:,} "
+            f"tokens ({guess:.4f}); if it stays there, lower training.optimizer.learning_rate and "
+            "start again"
         )
     reporter.draw_curves(_DRAWING_PAUSE)
 
@@ -190,4 +189,4 @@ def _training_time(state: TrainingState) -> str:
     if total is None or counters.update == 0:
         return passed
     left = counters.seconds / counters.update * max(0, total - counters.update)
-    return f"{passed}, at most about {format_duration(left)} to go" if left else passed
+    return f"{passed}, about {format_duration(left)} left at most" if left else passed

@@ -48,9 +48,9 @@ class DivergenceDetector:
         self._best, self._sampling_probability = min(best, mean), sampling_probability
         found = f"the mean loss of updates {first:,} to {update:,} is {mean:.4g}"
         if mean > self._guess + _WORSE_THAN_GUESSING:
-            return f"{found}, worse than a guess among all tokens ({self._guess:.2f})"
+            return f"{found}, worse than a uniform guess among all tokens ({self._guess:.2f})"
         if mean > max(_FACTOR * best, best + _LEAST_RISE):
-            return f"{found}, more than twice the best one before ({best:.2f})"
+            return f"{found}, more than twice the best mean before ({best:.2f})"
         return None
 
     def state(self) -> dict[str, Any]:

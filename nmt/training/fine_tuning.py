@@ -42,8 +42,8 @@ def open_base(config: Config) -> Run | None:
         best = base.folder.checkpoint(BEST)
         if not is_checkpoint(best):
             raise RunError(
-                f"{best}: there is no best checkpoint: train that run to its first validation, or "
-                "start from another"
+                f"{best}: no best checkpoint; train that run to its first validation, or start "
+                "from another"
             )
     return base
 
@@ -98,8 +98,8 @@ def load_pretrained_weights(
     if not fits or any(not torch.equal(ours[name], weights[name]) for name in weights):
         changes = _differences_of_models(config, base)
         raise ConfigError(
-            f"start_from: {base.folder.path} has another model ({changes}), and its weights do not "
-            f"fit this one; `extends: {base.folder.config}` gives all the options of that run"
+            f"start_from: {base.folder.path} has another model ({changes}), so its weights do not "
+            f"fit; `extends: {base.folder.config}` takes over all its options"
         )
 
 
@@ -113,7 +113,7 @@ def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
     """
     path = base.folder.path
     if changes := _differences_of_models(config, base):
-        logger.info("the weights are those of %s, and not all of its options: %s", path, changes)
+        logger.info("weights of %s, with other options: %s", path, changes)
     for key, corpus in config.data.training_corpora():
         sides = zip(*islice(build_corpus(corpus).read_pairs(), _NUM_LINES), strict=True)
         readers = {"source": tokenizers.source, "target": tokenizers.target}
@@ -124,8 +124,8 @@ def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
             if num_unknown > _MOST_UNKNOWN * num_tokens:
                 logger.warning(
                     f"{key}: {num_unknown / num_tokens:.1%} of the {side} tokens are unknown to "
-                    f"the tokenizer of {path}, which cannot learn them any more: the model will "
-                    "not read or write them"
+                    f"the tokenizer of {path}, so the model will not learn them; use text of the "
+                    "same kind, or train from scratch"
                 )
 
 
@@ -135,16 +135,16 @@ def _require_same_tokens(config: Config, base: Run) -> None:
     if there.reads_grids != config.reads_grids:
         theirs, ours = ("grids" if it.reads_grids else "text" for it in (there, config))
         raise ConfigError(
-            f"start_from: {base.folder.path} reads {theirs}, and model.encoder "
-            f"{config.model.encoder.name!r} reads {ours}: start from a run that reads {ours}"
+            f"start_from: {base.folder.path} reads {theirs}, but model.encoder "
+            f"{config.model.encoder.name!r} reads {ours}; start from a run that reads {ours}"
         )
     before, now = _token_options(there), _token_options(config)
     if "normalization" not in config.tokenizer.model_fields_set:  # the default has changed
         now["tokenizer"]["normalization"] = before["tokenizer"]["normalization"]
     for key, change in diff(before, now).items():
         raise ConfigError(
-            f"{key}: not that of start_from ({change}), whose tokenizers and weights are taken as "
-            f"they are; `extends: {base.folder.config}` gives all the options of that run"
+            f"{key}: differs from start_from ({change}), whose tokenizers and weights are used; "
+            f"`extends: {base.folder.config}` takes over all its options"
         )
 
 
@@ -156,8 +156,8 @@ def _require_same_folders(config: Config, base: Run, theirs: Tokenizers) -> None
             continue
         if load_given_tokenizer(config.tokenizer, given).fingerprint() != reader.fingerprint():
             raise ConfigError(
-                f"tokenizer.{key}: {given}: not the tokenizer of start_from, which is taken as it "
-                "is; leave the key out"
+                f"tokenizer.{key}: {given}: differs from the tokenizer of start_from, which is "
+                "used; leave it out"
             )
 
 

@@ -63,7 +63,7 @@ def keep_average_if_better(state: TrainingState, interruption: Interruption) -> 
         validation = state.validator(interruption)
     value = validation.value(state.best.metric)
     improved = state.best.is_better(value, validation.loss)
-    verdict = "kept as the best" if improved else f"not kept, better is {state.best}"
+    verdict = "kept as the best" if improved else f"not kept, as {state.best} is better"
     logger.info("average of %d snapshots: %s - %s", len(updates), validation, verdict)
     if improved:
         update = state.counters.update

@@ -139,8 +139,8 @@ def _open_folder_of_first(path: Path) -> RunDirectory:
         return RunDirectory.create(path, resume=True)
     except (RunError, OSError) as error:
         raise RunError(
-            f"{explain_system_error(error) or error} (that is where rank 0 has its run: all "
-            "machines must share the folder)"
+            f"{explain_system_error(error) or error} (the run of rank 0; all machines must share "
+            "this folder)"
         ) from None
 
 

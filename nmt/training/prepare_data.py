@@ -105,8 +105,8 @@ def _resolve_precision(config: Config, device: torch.device) -> torch.dtype:
     precision = resolve_precision(config.precision, device)
     if precision == torch.int8:
         raise ConfigError(
-            "precision: 'int8' is for translating; train in float32, bfloat16 or auto, and "
-            "translate with --precision int8"
+            "precision: 'int8' is only supported for translation; train in float32, bfloat16 or "
+            "auto, and translate with --precision int8"
         )
     return precision
 
@@ -146,9 +146,9 @@ def _bleu_tokenizer(config: Config) -> str:
     found = find_bleu_tokenizer(config)
     if config.training.validation.with_tokenizer(found) != config.training.validation:
         logger.info(
-            f"BLEU counts the words of sacreBLEU's tokenizer {found}, by the script of the "
-            "validation references; for others set "
-            "training.validation.metrics=[{name: bleu, tokenize: ...}]"
+            f"BLEU uses sacreBLEU's tokenizer {found}, chosen by the script of the validation "
+            "references; to choose another, set training.validation.metrics=[{name: bleu, "
+            "tokenize: ...}]"
         )
     return found
 
@@ -196,15 +196,14 @@ def warn_about_duplicates(config: Config) -> None:
     repeats = count_duplicates(training, list(held_out.values()))
     if repeats.num_duplicates and not data.filters.deduplicate:
         logger.info(
-            f"data.train: {repeats.num_duplicates:,} of {repeats.num_training:,} pairs repeat "
-            "another one; data.filters.deduplicate: true leaves them out"
+            f"data.train: {repeats.num_duplicates:,} of {repeats.num_training:,} pairs are "
+            "duplicates; remove them with data.filters.deduplicate: true"
         )
     for key, (size, num_known) in zip(held_out, repeats.held_out, strict=True):
         if num_known:
             logger.warning(
-                f"{key}: {num_known:,} of {size:,} pairs ({100 * num_known / size:.1f}%) are "
-                "training pairs as well, so that its scores are too good; take them out of one of "
-                "the two"
+                f"{key}: {num_known:,} of {size:,} pairs ({100 * num_known / size:.1f}%) are also "
+                "training pairs, so its scores are too high; remove them from one of the two"
             )
 
 
@@ -226,6 +225,6 @@ def warn_about_case(config: Config) -> None:
         named = [] if label == "loss" else [training.validation.find_metric(label)]
         if any(not metric.ignores_case for metric in build_metrics(named)):
             logger.warning(
-                f"{key}: {label} counts case, and with tokenizer.lowercase: true the model writes "
-                "none; set it to bleu_lc (listed in training.validation.metrics) or loss"
+                f"{key}: {label} is case-sensitive, but tokenizer.lowercase: true gives lowercase "
+                "output; set it to bleu_lc (listed in training.validation.metrics) or loss"
             )

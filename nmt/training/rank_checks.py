@@ -60,9 +60,8 @@ def require_distinct_gpus(group: ProcessGroup, gpu: str) -> None:
     for rank, other in enumerate(gpus):
         if other in gpus[:rank]:
             raise ConfigError(
-                f"device: ranks {gpus.index(other)} and {rank} of torchrun have the same GPU: "
-                "start as many processes on a machine as it has GPUs (--nproc-per-node), with "
-                "device: cuda"
+                f"device: ranks {gpus.index(other)} and {rank} of torchrun have the same GPU; "
+                "start one process per GPU (--nproc-per-node), with device: cuda"
             )
 
 

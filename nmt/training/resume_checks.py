@@ -58,9 +58,9 @@ def require_same(before: Config, now: Config) -> list[str]:
     refused = [changes[key] for key in changes if not _is_changeable(key)]
     if refused:
         raise ConfigError(
-            f"--resume: the run was started with other options: {', '.join(refused)}; put them "
-            "back, or start another run with run=PATH: start_from="
-            f"{shlex.quote(before.run)} gives it the weights that this one has"
+            f"--resume: the run was started with other options: {', '.join(refused)}; restore "
+            "them, or start another run (run=PATH) from its weights "
+            f"(start_from={shlex.quote(before.run)})"
         )
     return list(changes.values())
 
@@ -80,11 +80,11 @@ def require_untrained(run: RunDirectory) -> None:
     kept = sorted(path.name for path in run.checkpoints.glob("*") if is_checkpoint(path))
     if not kept and not run.results.exists() and not has_validations(run.metrics):
         return
-    start = f"start another run with its best weights (start_from={run.path} run=PATH), "
+    start = f"start another run from its best weights (start_from={run.path} run=PATH), "
     raise RunError(
-        f"{run.checkpoint(LAST)}: missing, but the run has trained, and without it cannot be "
-        f"resumed; bring it back from a copy of the run, {start if BEST in kept else ''}or train "
-        "from the beginning with --overwrite, which deletes all that is there"
+        f"{run.checkpoint(LAST)}: missing, so the run cannot be resumed; restore it from a copy, "
+        f"{start if BEST in kept else ''}or train from the beginning with --overwrite, which "
+        "deletes the run"
     )
 
 
@@ -99,8 +99,8 @@ def require_best(run: RunDirectory, best: MetricTracker) -> None:
     if best.best is None or is_checkpoint(run.checkpoint(BEST)):
         return
     raise RunError(
-        f"{run.checkpoint(BEST)}: missing, but the run has had one ({best}); bring it back from a "
-        f"copy of the run, or put another checkpoint of {run.checkpoints} in its place"
+        f"{run.checkpoint(BEST)}: missing, but the run had one ({best}); restore it from a copy, "
+        f"or put another checkpoint of {run.checkpoints} in its place"
     )
 
 
@@ -134,8 +134,8 @@ def require_same_data(
     """
     if before["tokenizers"] != now["tokenizers"]:
         raise RunError(
-            f"{run.path}: its tokenizers are not those that it was started with; bring them back "
-            "from a copy of the run, or start another run with run=PATH"
+            f"{run.path}: its tokenizers have changed since it was started; restore them from a "
+            "copy, or start another run with run=PATH"
         )
     for corpus, old, new in zip(config.data.train, before["corpora"], now["corpora"], strict=True):
         if old != new:
@@ -150,13 +150,13 @@ def require_same_data(
     if changed := diff(before["decoding"], known):
         listed = ", ".join(f"decoding.{key} ({change})" for key, change in changed.items())
         raise RunError(
-            f"--resume: validation would translate with other options than before: {listed}; put "
-            "them back, so that the scores compare, or start another run with start_from"
+            f"--resume: validation would use other decoding options than before: {listed}; restore "
+            "them, so that scores stay comparable, or start another run with start_from"
         )
 
 
 def _changed(corpus: CorpusConfig, what: str) -> RunError:
     return RunError(
-        f"{build_corpus(corpus)}: {what} has changed since the run was started; bring it back as "
-        "it was, or start another run with run=PATH"
+        f"{build_corpus(corpus)}: {what} has changed since the run was started; restore it, or "
+        "start another run with run=PATH"
     )

@@ -121,13 +121,13 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
         place = ".".join(map(str, first["loc"]))
         if first["type"] == "unexpected_keyword_argument":
             raise RunError(
-                f"{path}: {place} is of a later version; use the version of nmt that wrote it"
+                f"{path}: {place} is from a later version of nmt; use that version"
             ) from None
         raise _misfit(path, f"{place}: {first['msg']}") from None
     if config.training.early_stopping is not None and metadata["stopping"] is None:
         raise _misfit(path, "stopping: is missing")
     if len(metadata["data"]["corpora"]) != len(config.data.train):
-        raise _misfit(path, "data.corpora: not as many as in the run's configuration")
+        raise _misfit(path, "data.corpora: number differs from the run's configuration")
     return replace(checkpoint, metadata=dict(metadata))
 
 
@@ -188,6 +188,6 @@ def _require_same_tensors(
 
 def _misfit(path: Path, reason: str) -> RunError:
     return RunError(
-        f"{path}: not the state of this training ({reason}); put back a copy of {LAST}, or start "
-        "another run with run=PATH"
+        f"{path}: does not belong to this training ({reason}); restore {LAST} from a copy, or "
+        "start another run with run=PATH"
     )

@@ -155,4 +155,4 @@ def seed_everything(seed: int) -> None:
 
 def no_sentences(epoch: int) -> ConfigError:
     """Return the error for an epoch without sentence pairs."""
-    return ConfigError(f"data.train: epoch {epoch} has no sentences: give a corpus a larger weight")
+    return ConfigError(f"data.train: epoch {epoch} has no sentences; give a corpus a larger weight")

@@ -39,9 +39,8 @@ from nmt.training.validation import describe_search
 logger = logging.getLogger(__name__)
 
 _NO_MEMORY_FOR_VALIDATION: Final = (
-    "out of memory, and not in an update: lower decoding.batch_tokens, which is how much is "
-    "translated at once in a validation, or make the model smaller; --resume continues from the "
-    "last checkpoint"
+    "validation: out of memory; lower decoding.batch_tokens, the batch size of translation, or "
+    "use a smaller model; --resume continues from the last checkpoint"
 )
 
 
@@ -177,7 +176,7 @@ def record_start(config: Config, state: TrainingState, changed: list[str]) -> No
     if (difference := describe_search(config)) is not None:
         logger.info("%s", difference)
     if changed:
-        logger.info("resumes with other options: %s", ", ".join(changed))
+        logger.info("resuming with other options: %s", ", ".join(changed))
 
 
 def train_to_the_end(
@@ -187,7 +186,7 @@ def train_to_the_end(
     counters = state.counters
     reason = state.reason_to_stop()
     if counters.is_finished and reason is not None and has_results(config, state):
-        logger.info("the run is finished already: %s; nothing to do", reason)
+        logger.info("the run is already finished: %s; nothing to do", reason)
         return TrainingResult(reason, counters.update, state.best.best)
     log_start(state)
     counters.is_finished = False  # a finished run may continue after a limit was raised
@@ -198,7 +197,7 @@ def train_to_the_end(
             scores = finish(config, state, reason, interruption)
     except Interrupted:
         save_state(state)
-        logger.info("interrupted at update %s, all is saved: --resume continues", counters.update)
+        logger.info("interrupted at update %s; saved, and --resume continues", counters.update)
         return TrainingResult(
             "interrupted", counters.update, state.best.best, signal=interruption.signal
         )
@@ -206,8 +205,7 @@ def train_to_the_end(
         if not is_checkpoint(state.run.checkpoint(LAST)):
             raise
         raise LostProcessError(
-            f"{error}; where torchrun does not restart by itself, --resume continues from the last "
-            "checkpoint"
+            f"{error}; if torchrun does not restart, --resume continues from the last checkpoint"
         ) from None
     return TrainingResult(reason, counters.update, state.best.best, tuple(scores))
 

@@ -22,9 +22,9 @@ from nmt.training.state import TrainingState, no_sentences
 logger = logging.getLogger(__name__)
 
 _NO_MEMORY_FOR_STEP: Final = (
-    "out of memory in an update, after its batches, where gradients are added up and the optimizer "
-    "steps: start another run with lower training.batch_tokens or a smaller model; where several "
-    "processes train, --resume training.ranks.shard_optimizer=true takes less memory in each"
+    "update: out of memory after its batches, when gradients are summed and the optimizer steps; "
+    "lower training.batch_tokens or use a smaller model, in another run; with several processes, "
+    "--resume training.ranks.shard_optimizer=true needs less memory"
 )
 
 
@@ -98,9 +98,9 @@ class Trainer:
         self._num_split = 0
         if num_elsewhere:
             logger.warning(
-                f"by update {counters.update:,}: out of memory in other processes, at batches that "
-                f"were split and done again: {num_elsewhere:,} (batches split so far: "
-                f"{counters.num_split:,}): lower training.batch_tokens, or set it to auto"
+                f"update {counters.update:,}: other processes ran out of memory and split "
+                f"{num_elsewhere:,} batches ({counters.num_split:,} so far); lower "
+                "training.batch_tokens, or set it to auto"
             )
 
     def _accumulate(self, batches: list[Batch], num_tokens: int) -> Tensor:
@@ -155,8 +155,8 @@ class Trainer:
         num_source, num_target = batch.source.shape[1], batch.labels.shape[1]
         if batch.num_sentences == 1:
             raise UserError(
-                f"out of memory at one pair of {num_source} and {num_target} tokens: leave out "
-                "pairs as long (data.filters.max_length), or make the model smaller"
+                f"out of memory at one pair of {num_source} and {num_target} tokens; leave out "
+                "such pairs (data.filters.max_length), or use a smaller model"
             )
         if self._state.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -164,9 +164,8 @@ class Trainer:
         so_far = self._counters.num_split + self._num_split
         logger.warning(
             f"update {self._counters.update:,}: out of memory at {batch.num_sentences:,} pairs of "
-            f"up to {num_source} and {num_target} tokens; it is split and done again (batches "
-            f"split so far: {so_far:,}): lower training.batch_tokens, or set it "
-            "to auto"
+            f"up to {num_source} and {num_target} tokens, so the batch is split ({so_far:,} so "
+            "far); lower training.batch_tokens, or set it to auto"
         )
         return batch.halves()
 
@@ -250,9 +249,9 @@ class Trainer:
         limit = self._config.max_bad_updates
         if self._state.running_metrics.most_bad_in_a_row() >= limit:
             raise UserError(
-                f"training.max_bad_updates: {limit} updates in a row, by update "
+                f"training.max_bad_updates: {limit} updates in a row, up to "
                 f"{self._counters.update}, had a loss or gradient that is not finite; they were "
-                "skipped, so the weights are intact: lower training.optimizer.learning_rate or "
+                "skipped, so the weights are intact; lower training.optimizer.learning_rate or "
                 "training.clip_norm and start again"
             )
 

@@ -177,8 +177,7 @@ def describe_search(config: Config) -> str | None:
         return None
     listed = ", ".join(f"decoding.{key}: {change}" for key, change in changed.items())
     return (
-        "validation uses a quicker search than `nmt translate` (training.validation.beam_size): "
-        f"{listed}"
+        f"validation searches faster than `nmt translate` (training.validation.beam_size): {listed}"
     )
 
 

@@ -17,7 +17,7 @@ from nmt.text.normalization import Normalizer
         (Normalizer(lowercase=True), "ein Hund", ("Hund", "hund")),
     ],
 )
-def test_the_first_word_that_becomes_another_one(normalizer, text, change):
+def test_first_changed_word_is_named(normalizer, text, change):
     assert first_changed_word(normalizer, text) == change
 
 

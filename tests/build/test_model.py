@@ -91,7 +91,7 @@ def test_attention_is_over_the_cells(attention: dict[str, Any]) -> None:
     assert (weights[1, :, 4:] == 0).all()
 
 
-def test_a_grid_alone_is_as_in_the_batch() -> None:
+def test_single_grid_equals_the_grid_in_a_batch() -> None:
     model, batch = make_model(), make_grids()
     both = model(batch)
     alone = model(Batch(batch.source[1:, :4], batch.source_lengths[1:], batch.target[1:], 3))
@@ -118,7 +118,7 @@ READERS = [
         {"dropout": 0.0, "name": "grid", "channels": 3},
     ],
 )
-def test_has_dropout_equals_what_the_model_does(
+def test_has_dropout_agrees_with_the_model(
     encoder: dict[str, Any], style: str, bridge: str, attention: dict[str, Any] | None
 ) -> None:
     decoder = {"style": style, "hidden_size": 10, "dropout": 0.5, "output_dropout": 0.0}

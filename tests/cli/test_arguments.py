@@ -13,7 +13,7 @@ def overrides(*words: str) -> dict[str, str]:
     return {it.key: it.text.partition("=")[2] for it in arguments.list_overrides()}
 
 
-def test_what_is_not_given_is_left_to_the_run() -> None:
+def test_missing_arguments_default_to_the_run() -> None:
     assert overrides() == {}
 
 

@@ -69,4 +69,4 @@ def test_the_time_is_that_of_the_nearest_limit(
     limits: tuple[int | None, int | None], told: str
 ) -> None:
     said = describe_time(39.0, 50, *limits)
-    assert said == f"about 39 s an epoch{told}, on this machine; validations come on top"
+    assert said == f"about 39 s an epoch{told} on this machine, without validations"

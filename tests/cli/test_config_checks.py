@@ -44,7 +44,7 @@ def message(made: Config, path: str = "x.yaml") -> str:
     return found
 
 
-def test_files_that_are_there_are_not_missed() -> None:
+def test_existing_files_are_not_reported() -> None:
     made = config()
     assert problems(made) == []
     given = HeldOutArguments(run="runs/x", source=None)
@@ -66,7 +66,7 @@ def test_a_file_is_missed_by_its_key(data: dict[str, Any], key: str, tmp_path: P
     assert message(config(**data)) == f"{key}: b: no such file {PLAIN.format(folder=tmp_path)}"
 
 
-def test_a_file_beside_the_configuration_is_named(tmp_path: Path) -> None:
+def test_file_next_to_the_configuration_is_suggested(tmp_path: Path) -> None:
     Path("my").mkdir()
     Path("my/b").touch()
     assert message(config(train={"tsv": "b"}), "my/x.yaml") == (
@@ -75,18 +75,20 @@ def test_a_file_beside_the_configuration_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_of_an_absolute_path_nothing_need_be_said() -> None:
+def test_absolute_path_needs_no_hint() -> None:
     assert message(config(train={"tsv": "/no/b"})) == "data.train.tsv: /no/b: no such file"
 
 
 def test_the_test_set_of_a_run_may_be_another_one() -> None:
-    with pytest.raises(DataError, match=r"^runs/x: the test set .* data\.test\.target: b: .* give"):
+    with pytest.raises(
+        DataError, match=r"^runs/x: cannot read its test set: data\.test\.target: b: .* give"
+    ):
         HeldOutArguments(run="runs/x", source=None).find_corpus(
             config(test={"source": "a", "target": "b"}), "test"
         )
 
 
-def test_what_may_not_be_looked_at_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_path_is_not_reported_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError
 
@@ -125,7 +127,7 @@ def test_a_run_may_start_from_another(base: str | None, forbid: Callable[[Path],
         ),
     ],
 )
-def test_a_device_that_is_not_there_is_refused(
+def test_missing_device_is_refused(
     option: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -156,29 +158,29 @@ def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
         (
             {"name": "cosine", "warmup": 40},
             {"max_updates": 40},
-            "schedule.warmup: 40 is not less than the 40 updates of the whole schedule; "
+            "schedule.warmup: must be less than the 40 updates of the schedule, not 40; "
             "set it to 4, a tenth of them",
         ),
         (
             {"name": "cosine", "warmup": 40, "num_updates": 30},
             {},
-            "schedule.warmup: 40 is not less than the 30 updates of the whole schedule; "
+            "schedule.warmup: must be less than the 30 updates of the schedule, not 40; "
             "set it to 3, a tenth of them",
         ),
         (
             {"name": "cosine"},
             {"max_epochs": None},
-            "schedule.num_updates: cosine needs to know where training ends",
+            "schedule.num_updates: missing, and training has no limit; set",
         ),
         (
             {"name": "constant", "warmup": 20, "cooldown": 30},
             {"max_updates": 40},
-            "schedule.cooldown: 30 and a warm-up of 20 are more than the 40 updates of training",
+            "schedule.cooldown: 30 and warmup 20 exceed the 40 updates of training; lower",
         ),
         (
             {"name": "constant", "cooldown": 30},
             {"max_epochs": None},
-            "schedule.cooldown: needs to know where training ends",
+            "schedule.cooldown: needs the end of training; set",
         ),
     ],
 )

@@ -21,5 +21,5 @@ from nmt.config.decoding import DecodingConfig
         ),
     ],
 )
-def test_a_search_is_described_as_it_is(options: dict[str, Any], told: str) -> None:
+def test_search_is_described(options: dict[str, Any], told: str) -> None:
     assert _describe(DecodingConfig.model_validate(options)) == told

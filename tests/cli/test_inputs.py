@@ -34,7 +34,7 @@ def pairs_of(source: Path, target: Path, config: Config = TEXT) -> list[tuple[So
     return list(PairArguments(source=source, target=target).read(config))
 
 
-def test_lines_are_counted_where_they_can_be_read_twice(tmp_path: Path) -> None:
+def test_lines_are_counted_if_readable_twice(tmp_path: Path) -> None:
     plain, packed, pipe = tmp_path / "a", tmp_path / "b.gz", tmp_path / "pipe"
     plain.write_text("one\ntwo")
     packed.write_bytes(gzip.compress(b"one\n\xff\n\n"))
@@ -62,7 +62,7 @@ def test_stdin_may_be_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
     give_stdin(monkeypatch, gzip.compress(b"3\n4\n"))
     assert list(read_text([])) == ["3", "4"]
     give_stdin(monkeypatch, gzip.compress(b"3\n4\n" * 1000)[:-9])
-    with pytest.raises(DataError, match="stdin: the gzip data is damaged or cut short"):
+    with pytest.raises(DataError, match="stdin: the gzip data is corrupted or truncated"):
         list(read_text(["-"]))
 
 
@@ -101,16 +101,16 @@ def test_pairs_that_do_not_correspond_are_refused(tmp_path: Path) -> None:
         pairs_of(tmp_path / "a", tmp_path / "c")
 
 
-def test_a_file_that_is_no_text_does_not_flood_the_terminal(
+def test_binary_file_does_not_flood_the_terminal(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     give_stdin(monkeypatch, b"\xff\n" * 1000)
     assert len(list(read_text([]))) == 1000
     assert len(caplog.records) == 11
-    assert "there are more such lines; they are not named" in caplog.text
+    assert "further such lines are not reported" in caplog.text
 
 
-def test_a_run_says_whether_lines_or_grids_are_read(tmp_path: Path) -> None:
+def test_run_knows_whether_it_reads_lines_or_grids(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1\n2\n")
     for name, number in (("a.npz", 1.0), ("b.npz", 2.0)):
         np.savez(tmp_path / name, np.full((1, 1, 2), number))
@@ -134,7 +134,7 @@ def test_pairs_of_grids_and_lines(tmp_path: Path) -> None:
     assert [(grid.values.max(), line) for grid, line in pairs] == [(0.0, "eins"), (1.0, "zwei")]
 
 
-def test_lines_meet_what_is_asked_of_their_translations(tmp_path: Path) -> None:
+def test_lines_are_paired_with_their_constraints(tmp_path: Path) -> None:
     prefixes, constraints = tmp_path / "prefixes", tmp_path / "constraints"
     prefixes.write_text("ein Haus\n\n")
     constraints.write_text("\nrot\t sehr schön \t\n")

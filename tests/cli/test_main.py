@@ -66,13 +66,13 @@ def test_each_command_explains_itself_with_examples(
     assert f"  nmt {name} " in out.split("examples:")[1] or f"| nmt {name} " in out
 
 
-def test_align_says_why_weights_do_not_sum_to_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_align_help_explains_weights_below_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["align", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "the rest is on the end-of-sentence token, which has no column" in out
 
 
-def test_translate_says_that_it_reads_ahead(capsys: pytest.CaptureFixture[str]) -> None:
+def test_translate_help_explains_reading_ahead(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["translate", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert (
@@ -146,7 +146,7 @@ def test_options_are_given_without_dashes(
     ("command", "missing"),
     [("check", "CONFIG"), ("train", "CONFIG"), ("translate", "RUN")],
 )
-def test_what_is_missing_is_named_and_nothing_else(
+def test_only_missing_arguments_are_named(
     command: str, missing: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([command]) == 2
@@ -171,8 +171,7 @@ def test_an_option_whose_second_value_would_replace_the_first_is_refused(
 ) -> None:
     assert cli.main(words) == 2
     assert capsys.readouterr().err == (
-        f"nmt: error: {option}: given twice, and one value counts; give it once "
-        f"(see `nmt {words[0]} --help`)\n"
+        f"nmt: error: {option}: given twice; give it once (see `nmt {words[0]} --help`)\n"
     )
 
 
@@ -195,7 +194,7 @@ def test_options_may_stand_between_the_positional_arguments(install: Install) ->
     assert seen == [{"plugins": [], "first": "a", "rest": ["b=1", "c=2"], "flag": True}]
 
 
-def test_what_the_user_can_mend_is_one_line_and_2(
+def test_user_error_is_one_line_and_exits_with_2(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(raising(DataError("a.txt, line 3:\n  bad")))
@@ -240,7 +239,7 @@ def test_sigterm_unwinds_and_is_143(install: Install, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "nmt: terminated\n"
 
 
-def test_of_several_processes_the_first_says_that_they_are_terminated(
+def test_only_the_first_process_reports_termination(
     install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in (("TORCHELASTIC_RUN_ID", "x"), ("WORLD_SIZE", "2"), ("RANK", "1")):
@@ -319,7 +318,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert err == b""
 
 
-def test_help_answers_at_once_as_it_imports_the_standard_library_alone() -> None:
+def test_help_only_imports_the_standard_library() -> None:
     """Reading torch alone takes a second; a limit in seconds would fail on a busy machine."""
     code = (
         "import sys\n"
@@ -363,7 +362,7 @@ def test_a_bad_configuration_is_refused_before_torch_is_imported(text: str, tmp_
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_or_quota_is_told(
+def test_full_disk_or_quota_is_reported(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def write(words: list[str]) -> int:
@@ -376,7 +375,7 @@ def test_a_full_disk_or_quota_is_told(
     assert told == f"nmt: error: {os.strerror(number)}; make room{quota}\n"
 
 
-def test_what_no_command_foresees_of_the_system_is_an_internal_error(
+def test_unexpected_system_error_is_an_internal_error(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(raising(OSError(errno.ENOTRECOVERABLE, "State not recoverable")))
@@ -417,7 +416,7 @@ def test_a_working_directory_that_was_deleted_is_refused(
         assert cli.main(["check", "a"]) == 2
         assert cli.main(["--help"]) == 0
     assert capsys.readouterr().err == (
-        "nmt: error: the working directory was deleted; change to one that exists (cd FOLDER)\n"
+        "nmt: error: working directory: was deleted; change to another (cd FOLDER)\n"
     )
 
 

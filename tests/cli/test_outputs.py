@@ -49,7 +49,7 @@ def test_a_name_in_gz_is_compressed(tmp_path: Path) -> None:
     assert gzip.decompress(path.read_bytes()) == b"", "nothing, and yet a gzip file"
 
 
-def test_what_was_finished_is_a_gzip_file_too(tmp_path: Path) -> None:
+def test_partial_gzip_output_is_valid(tmp_path: Path) -> None:
     output = open_output(tmp_path / "out.gz")
     output.__enter__().write("half\n")
     assert not output.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
@@ -84,7 +84,7 @@ def test_an_existing_file_is_whole_until_its_successor_is(tmp_path: Path) -> Non
     assert path.read_text() == "new\n"
 
 
-def test_what_was_finished_when_the_work_broke_off_is_kept(
+def test_partial_output_is_kept_after_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "out.txt"
@@ -97,7 +97,7 @@ def test_what_was_finished_when_the_work_broke_off_is_kept(
     assert "nmt: the finished part is in" in capsys.readouterr().err
 
 
-def test_nothing_is_left_where_nothing_was_finished(tmp_path: Path) -> None:
+def test_no_file_is_left_if_nothing_was_finished(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), open_output(tmp_path / "out.txt"):
         raise ZeroDivisionError
     assert os.listdir(tmp_path) == []
@@ -148,7 +148,7 @@ def test_a_folder_is_made_or_refused_before_the_work(
         pass
     with open_folder(tmp_path / "a" / "b"):
         assert (tmp_path / "a" / "b").is_dir()
-        with pytest.raises(DataError, match="b: another process is writing it"):
+        with pytest.raises(DataError, match="b: is being written by another process"):
             open_folder(tmp_path / "a" / "b").__enter__()
     (tmp_path / "file").write_text("precious\n")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
@@ -205,7 +205,7 @@ def test_links_in_a_circle_name_nothing(tmp_path: Path) -> None:
     assert not is_stream(tmp_path / "a")
 
 
-def test_files_folders_and_what_is_not_there_are_no_streams(tmp_path: Path) -> None:
+def test_files_folders_and_missing_paths_are_not_streams(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "fifo")
     assert not any(is_stream(tmp_path / name) for name in ("file", ".", "missing", "a/b"))
@@ -233,7 +233,7 @@ def test_a_pipe_is_written_through(pipe: tuple[int, int]) -> None:
     os.write(pipe[1], b"the descriptor itself stays open\n")
 
 
-def test_stdout_is_what_the_program_prints_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout_is_the_current_sys_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     print("one")
     with open_output(Path("/dev/stdout")) as stream:
         stream.write("two\n")
@@ -255,7 +255,7 @@ def test_arrays_go_into_a_named_pipe(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["fifo"]
 
 
-def test_arrays_are_appended_to_what_is_there(tmp_path: Path) -> None:
+def test_arrays_are_appended_to_existing_ones(tmp_path: Path) -> None:
     with (
         (tmp_path / "log").open("ab") as file,
         open_arrays(Path(f"/dev/fd/{file.fileno()}")) as append,
@@ -269,7 +269,7 @@ def test_a_descriptor_that_is_not_open_is_refused() -> None:
         open_output(Path("/dev/fd/999")).__enter__()
 
 
-def test_a_file_stays_incomplete_where_the_reader_of_another_output_has_gone(
+def test_output_is_incomplete_if_the_reader_of_another_stops(
     tmp_path: Path,
 ) -> None:
     ends = os.pipe()
@@ -289,7 +289,7 @@ def test_a_file_stays_incomplete_where_the_reader_of_another_output_has_gone(
     assert os.listdir(tmp_path) == ["out.partial"]
 
 
-def test_a_descriptor_that_is_read_from_is_no_output(tmp_path: Path) -> None:
+def test_input_descriptor_is_refused_as_output(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("mine")
     with (tmp_path / "in.txt").open() as file:
         place = Path(f"/dev/fd/{file.fileno()}")
@@ -303,7 +303,7 @@ def run_of(folder: Path, *inputs: Path) -> Run:
     return cast(Run, SimpleNamespace(folder=RunDirectory(folder), config=config))
 
 
-def test_a_result_does_not_go_where_it_is_made_from(tmp_path: Path) -> None:
+def test_output_cannot_replace_its_input(tmp_path: Path) -> None:
     one, other, another = tmp_path / "one", tmp_path / "other", tmp_path / "another"
     another.touch()
     check_files({"-o": one}, [another, None])
@@ -337,9 +337,7 @@ def test_an_input_is_recognised_by_every_name_it_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".partial", ".state"])
-def test_what_lies_beside_an_output_meanwhile_is_no_input_and_no_other_output(
-    suffix: str, tmp_path: Path
-) -> None:
+def test_partial_and_state_files_cannot_be_inputs_or_outputs(suffix: str, tmp_path: Path) -> None:
     beside = tmp_path / f"out{suffix}"
     with pytest.raises(DataError, match="out: is also an input"):
         check_files({"-o": tmp_path / "out"}, [beside])
@@ -347,7 +345,7 @@ def test_what_lies_beside_an_output_meanwhile_is_no_input_and_no_other_output(
         check_files({"-o": tmp_path / "out", "--json": beside}, [])
 
 
-def test_what_a_run_was_made_from_is_not_overwritten(tmp_path: Path) -> None:
+def test_inputs_of_a_run_are_not_overwritten_by_outputs(tmp_path: Path) -> None:
     (tmp_path / "tokenizer").mkdir()
     run = run_of(tmp_path / "run", tmp_path / "tokenizer", tmp_path / "corpus")
     for name in ("tokenizer/model", "corpus"):
@@ -356,7 +354,7 @@ def test_what_a_run_was_made_from_is_not_overwritten(tmp_path: Path) -> None:
     check_files({"-o": tmp_path / "tokenizers"}, [], run)
 
 
-def test_what_a_run_is_made_of_is_not_overwritten(tmp_path: Path) -> None:
+def test_inputs_of_a_run_are_not_overwritten(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     (tmp_path / "link").symlink_to(run / "checkpoints")
@@ -369,13 +367,13 @@ def test_what_a_run_is_made_of_is_not_overwritten(tmp_path: Path) -> None:
         check_files({"-o": tmp_path / name}, [], run_of(run))
 
 
-def test_an_input_that_cannot_be_opened_is_refused_at_once(tmp_path: Path) -> None:
+def test_unreadable_input_is_refused_early(tmp_path: Path) -> None:
     (tmp_path / "there").touch()
     os.mkfifo(tmp_path / "pipe")
     check_files({}, [tmp_path / "there", tmp_path / "pipe", "/dev/stdin", None])
     with pytest.raises(DataError, match=r"missing\.txt: no such file"):
         check_files({}, [tmp_path / "there", tmp_path / "missing.txt"])
-    with pytest.raises(DataError, match="is a folder, where a file is needed"):
+    with pytest.raises(DataError, match="is a folder; give a file"):
         check_files({}, [tmp_path])
 
 
@@ -409,7 +407,7 @@ def test_a_killed_process_holds_no_output(tmp_path: Path) -> None:
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        with pytest.raises(DataError, match="another process is writing it"):
+        with pytest.raises(DataError, match="is being written by another process"):
             open_output(tmp_path / "out").__enter__()
         process.kill()
         process.wait()
@@ -418,7 +416,7 @@ def test_a_killed_process_holds_no_output(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_file_that_got_its_name_before_the_lock_was_there_is_not_written(
+def test_file_renamed_before_the_lock_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process renames its file between the opening of it here and the lock."""

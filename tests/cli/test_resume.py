@@ -91,12 +91,12 @@ def test_another_state_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("outputs", "reason"),
     [
-        ({}, "--resume: continues a file; give the same -o FILE as before"),
+        ({}, "--resume: only continues a file; give the same -o FILE as before"),
         ({"-o": "/dev/null"}, "--resume: -o /dev/null is not a regular file; choose"),
         ({"-o": "out", "--alignments": "a.gz"}, "--alignments a.gz is compressed; write an uncom"),
     ],
 )
-def test_what_cannot_be_resumed(outputs: dict[str, str], reason: str) -> None:
+def test_outputs_that_cannot_be_resumed_are_refused(outputs: dict[str, str], reason: str) -> None:
     paths = {argument: Path(name) for argument, name in outputs.items()}
     with pytest.raises(UserError, match=reason):
         ResumableOutputs.open(paths, [], "x", resume=True)

@@ -136,7 +136,7 @@ def test_training_must_end() -> None:
 
 def test_best_must_be_a_measured_metric() -> None:
     make(training={"validation": {"best": "loss"}, "early_stopping": {"metric": "loss"}})
-    rest = "(others once they are listed in training.validation.metrics)"
+    rest = "(list others in training.validation.metrics)"
     assert problem(training={"validation": {"best": "chrf"}}) == (
         f"training.validation.best: 'chrf' is not measured; allowed: loss, bleu {rest}"
     )
@@ -158,8 +158,7 @@ def test_an_average_needs_data_to_be_measured_on() -> None:
         "checkpoints": {"average_last": 2},
     }
     assert problem(data={"train": FILES}, training=training) == (
-        "training.checkpoints.average_last: needs data.valid, to tell whether the average is "
-        "better; set it to 0"
+        "training.checkpoints.average_last: needs data.valid to compare the average; set it to 0"
     )
 
 
@@ -172,7 +171,7 @@ def test_validation_needs_data() -> None:
     without = {"validation": {"metrics": [], "best": "loss"}, "early_stopping": None}
     make(data={"train": FILES}, training=without)
     sentence = (
-        "data.valid: is missing, and validation needs it; to train without: "
+        "data.valid: is missing, but validation needs it; to train without it, set "
         "training.early_stopping=null training.validation.metrics=[] training.validation.best=loss"
     )
     assert problem(data={"train": FILES}) == sentence
@@ -199,14 +198,14 @@ def test_tying_all_needs_one_vocabulary() -> None:
     tied = {"embedding": {"tie": "all"}}
     make(model=tied)
     assert problem(model=tied, tokenizer={"shared": False}) == (
-        "model.embedding.tie: 'all' needs one vocabulary; "
+        "model.embedding.tie: 'all' needs a shared vocabulary; "
         "set tokenizer.shared: true, or tie: target"
     )
 
 
 def test_shared_tokenizer_has_one_path() -> None:
     assert problem(tokenizer={"target_path": "x"}) == (
-        "tokenizer.target_path: is not for a shared tokenizer; set source_path, or shared: false"
+        "tokenizer.target_path: needs separate tokenizers; set source_path, or shared: false"
     )
 
 
@@ -232,9 +231,9 @@ def test_a_dot_product_needs_states_of_one_size(name: str) -> None:
     sizes: dict[str, Any] = {"encoder": {"hidden_size": 96}, "decoder": {"hidden_size": 128}}
     message = problem(model={"attention": attention, **sizes})
     assert message == (
-        f"model.attention.score: {name!r} needs decoder and encoder states of one size, not 128 "
-        "and 192; set model.decoder.hidden_size: 192, or model.attention.score: general (what "
-        "earlier versions trained under this name)"
+        f"model.attention.score: {name!r} needs decoder and encoder states of equal size, not 128 "
+        "and 192; set model.decoder.hidden_size: 192, or model.attention.score: general (which "
+        "earlier versions used under this name)"
     )
     message = problem(model={"attention": attention | {"num_heads": 2}, **sizes})
     assert "not 128 and 192 (64 and 96 for each head); set" in message
@@ -253,28 +252,28 @@ def test_impossible_attentions_are_refused() -> None:
         options = {"score": "uniform", "alignment": alignment}
         message = problem(model={"attention": options})
         assert message.startswith("model.attention.alignment: ") and repr(alignment) in message
-        assert "the nearest that works is softmax" in message
+        assert "; use softmax, for example" in message
     message = problem(model={"attention": {"num_heads": 3}})
     assert message == (
-        "model.attention.num_heads: must divide model.decoder.hidden_size (512), which 3 does not; "
-        "the nearest that works is 2"
+        "model.attention.num_heads: must divide model.decoder.hidden_size (512), unlike 3; "
+        "the nearest is 2"
     )
     message = problem(model={"attention": {"num_heads": 2, "score": "uniform"}})
-    assert "would all look alike" in message
+    assert "whose heads are all equal" in message
     message = problem(model={"decoder": {"style": "sutskever"}})
     assert message.startswith("model.decoder.style: ") and "model.attention: null" in message
     without = {"decoder": {"style": "sutskever"}, "attention": None}
     assert make(model=without).model.attention is None
     assert problem(model=without | {"bridge": "zero"}) == (
-        "model.bridge: 'zero' keeps the source from 'sutskever', which only knows it by its first "
-        "state; the nearest that works is final"
+        "model.bridge: 'zero' does not pass the source to 'sutskever', which has no attention; "
+        "use final, for example"
     )
 
 
 def test_attention_losses_need_an_attention() -> None:
     for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
         message = problem(model={"attention": None}, training={key: value})
-        assert message.startswith(f"training.{key}: needs an attention")
+        assert message.startswith(f"training.{key}: needs attention")
     message = problem(training={"guided_attention": {}})
     assert message.startswith("data.train.0.alignments: is missing")
     aligned = {"train": FILES | {"alignments": "links"}, "valid": FILES}
@@ -288,23 +287,22 @@ def test_guided_attention_needs_a_guidable_alignment() -> None:
         model = {"attention": {"alignment": alignment}}
         message = problem(data=data, model=model, training=squared)
         assert message == (
-            f"training.guided_attention: the alignment {alignment!r} learns nothing from links: "
-            "elsewhere than it looked its weights are 0 whatever the scores; the nearest that "
-            "works is softmax"
+            f"training.guided_attention: cannot train the alignment {alignment!r}, whose other "
+            "weights are always 0; use softmax, for example"
         )
     for alignment in ("sparsemax", "entmax", "local_p"):
         model = {"attention": {"alignment": alignment}}
         message = problem(data=data, model=model, training={"guided_attention": {}})
         assert message == (
-            f"training.guided_attention.loss: learns nothing from the weights of {alignment!r} "
-            "that are exactly 0; the nearest that works is squared_error"
+            f"training.guided_attention.loss: cannot train the weights of {alignment!r} "
+            "that are exactly 0; use squared_error"
         )
         make(data=data, model=model, training=squared)
     uniform = {"attention": {"score": "uniform"}}
     for key, value in (("guided_attention", {}), ("coverage_loss", 1.0)):
         assert problem(data=data, model=uniform, training={key: value}) == (
-            f"training.{key}: has nothing to teach the score 'uniform'; the nearest that works is "
-            "general"
+            f"training.{key}: cannot train the score 'uniform', which is constant; use general, "
+            "for example"
         )
 
 
@@ -316,8 +314,7 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
         "decoder": {"dropout": 0.0, "output_dropout": 0.0},
     }
     assert problem(model=dry, training={"r_drop": 1.0}) == (
-        "training.r_drop: needs dropout in model, for two passes to differ by; set one, or this to "
-        "0"
+        "training.r_drop: needs dropout, so that two passes differ; set one in model, or this to 0"
     )
     for group, name in (
         *(("embedding", "word_dropout"), ("encoder", "recurrent_dropout")),
@@ -332,12 +329,12 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
         for model in ({}, dry):
             drawn = {**model, "attention": {"alignment": alignment}}
             assert problem(model=drawn, training={"r_drop": 1.0}) == (
-                f"training.r_drop: two passes over {alignment!r} look at other positions, and "
-                "should not agree; the nearest alignment that works is softmax"
+                f"training.r_drop: is not supported with {alignment!r}, as two passes sample other "
+                "positions; use softmax, for example"
             )
     assert problem(training={"r_drop": 1.0, "scheduled_sampling": {}}) == (
-        "training.scheduled_sampling: two passes that are fed other words should not agree; set "
-        "it to null, or r_drop to 0"
+        "training.scheduled_sampling: cannot be combined with r_drop, whose two passes need "
+        "the same input; set it to null, or r_drop to 0"
     )
 
 
@@ -360,7 +357,7 @@ def test_losses_are_dumped_only_if_there_are_any() -> None:
     assert make(training=dumped) == config
 
 
-def test_reinforce_is_for_what_samples() -> None:
+def test_reinforce_needs_a_sampling_alignment() -> None:
     options = {"reinforce": {"weight": 2.0}}
     make(model={"attention": {"alignment": "hard"}}, training=options)
     for model in ({}, {"attention": None}, {"attention": {"alignment": "gumbel"}}):
@@ -373,15 +370,14 @@ def test_reinforce_is_for_what_samples() -> None:
 def test_only_training_is_guided(corpus: str) -> None:
     data = {"train": FILES, "valid": FILES} | {corpus: FILES | {"alignments": "links"}}
     assert problem(data=data) == (
-        f"data.{corpus}.alignments: are only read in training; `nmt align --gold` compares with "
-        "them"
+        f"data.{corpus}.alignments: are only used in training; compare with `nmt align --gold`"
     )
 
 
 def test_residual_connections_need_two_layers() -> None:
     for side in ("encoder", "decoder"):
         message = problem(model={side: {"residual": True}})
-        assert message.startswith(f"model.{side}.residual: connects layers, and there is one")
+        assert message.startswith(f"model.{side}.residual: needs several layers; set num_layers")
         make(model={side: {"residual": True, "num_layers": 2}})
 
 
@@ -434,13 +430,13 @@ def test_options_of_an_encoder_are_dumped_in_one_order() -> None:
         ({"name": "grid", "channels": 0}, "model.encoder.channels: must be at least 1, not 0"),
         ({"name": "grid", "channels": 1, "cell": "gru"}, "model.encoder.cell: unknown option"),
         ({"channels": 1}, "model.encoder.channels: unknown option 'channels'"),
-        (3, "model.encoder: must be a group of options"),
-        (None, "model.encoder: must be a group of options"),
+        (3, "model.encoder: must be a mapping"),
+        (None, "model.encoder: must be a mapping"),
         ({"cell": "grus"}, "model.encoder.cell: unknown cell 'grus'"),
         ({"cell": {"fusd": 1}}, "model.encoder.cell.fusd: unknown option 'fusd' of cell 'gru'"),
         (
             {"residual": True},
-            "model.encoder.residual: connects layers, and there is one; set num_layers: 2 or more",
+            "model.encoder.residual: needs several layers; set num_layers to 2 or more",
         ),
     ],
 )
@@ -453,26 +449,29 @@ def test_invalid_encoders_are_refused(encoder: Any, message: str) -> None:
     [
         (
             {"data": {"train": [GRIDS, FILES], "valid": GRIDS}},
-            "data.train.1: model.encoder is 'grid', which reads grids",
+            "data.train.1: must be grids for model.encoder 'grid'",
         ),
-        ({"data": {"train": GRIDS, "valid": FILES}}, "data.valid: model.encoder is 'grid'"),
-        ({"model": {}}, "data.train: model.encoder is 'recurrent', which reads text, not grids"),
+        (
+            {"data": {"train": GRIDS, "valid": FILES}},
+            "data.valid: must be grids for model.encoder 'grid'",
+        ),
+        ({"model": {}}, "data.train: must be text, not grids for model.encoder 'recurrent'"),
         (
             {"decoding": {"shortlist": {}}},
-            "decoding.shortlist: needs source words, and grids have none; leave it out",
+            "decoding.shortlist: is not supported for grids; leave it out",
         ),
-        ({"tokenizer": {}}, "tokenizer.shared: grids have no vocabulary to share; set it to false"),
+        ({"tokenizer": {}}, "tokenizer.shared: is not supported for grids; set it to false"),
         (
             {"tokenizer": {"shared": False, "source_path": "a"}},
-            "tokenizer.source_path: grids need no tokenizer; leave it out",
+            "tokenizer.source_path: is not supported for grids; leave it out",
         ),
         (
             {"data": {"train": GRIDS, "valid": GRIDS, "filters": {"deduplicate": True}}},
-            "data.filters.deduplicate: compares text, not grids; set it to false",
+            "data.filters.deduplicate: is not supported for grids; set it to false",
         ),
         (
             {"data": {"train": GRIDS | {"alignments": "a"}, "valid": GRIDS}},
-            "data.train.alignments: are of words, and grids have none",
+            "data.train.alignments: are not supported for grids; leave them out",
         ),
     ],
 )
@@ -485,7 +484,7 @@ def test_beam_holds_all_candidates() -> None:
         "decoding.n_best: must be at most beam_size (5), not 9"
     )
     assert problem(decoding={"mbr": "chrf", "mbr_candidates": 9}) == (
-        "decoding.mbr: chooses among mbr_candidates (9), of which a beam finds at most beam_size "
+        "decoding.mbr: needs mbr_candidates (9) translations, but a beam finds at most beam_size "
         "(5); set search to sampling, or one of these numbers to the other"
     )
     assert problem(decoding={"mbr": "bleu", "mbr_candidates": 4, "n_best": 5}) == (
@@ -493,7 +492,7 @@ def test_beam_holds_all_candidates() -> None:
     )
     greedy = {"search": "greedy", "beam_size": 32, "mbr": "chrf"}
     assert problem(decoding=greedy) == (
-        "decoding.mbr: chooses among several translations, and greedy search finds one; set search "
+        "decoding.mbr: needs several translations, and greedy search finds one; set search "
         "to sampling, beam or diverse_beam"
     )
     make(decoding={"search": "sampling", "mbr": "chrf", "n_best": 9})
@@ -502,7 +501,7 @@ def test_beam_holds_all_candidates() -> None:
 
 def test_a_coverage_penalty_needs_an_attention() -> None:
     assert problem(model={"attention": None}, decoding={"coverage_penalty": "gnmt"}) == (
-        "decoding.coverage_penalty: needs an attention, and model.attention is null; leave one of "
+        "decoding.coverage_penalty: needs attention, but model.attention is null; leave one of "
         "them out"
     )
 
@@ -510,7 +509,7 @@ def test_a_coverage_penalty_needs_an_attention() -> None:
 def test_units_of_alignments_are_for_alignments() -> None:
     corpus = {"source": "x", "target": "y", "alignment_units": "auto"}
     assert problem(data={"train": corpus, "valid": {"tsv": "z"}}) == (
-        "data.train.0.alignment_units: is only supported with alignments; set these too, or "
+        "data.train.0.alignment_units: is only supported with alignments; set them too, or "
         "leave it out"
     )
 
@@ -520,6 +519,6 @@ def test_a_dictionary_is_for_unknown_words() -> None:
         "decoding.dictionary: needs replace_unknown: true; set that too"
     )
     assert problem(model={"attention": None}, decoding={"replace_unknown": True}) == (
-        "decoding.replace_unknown: needs an attention, and model.attention is null; leave one of "
+        "decoding.replace_unknown: needs attention, but model.attention is null; leave one of "
         "them out"
     )

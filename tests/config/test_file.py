@@ -53,7 +53,7 @@ def test_byte_order_mark_and_crlf_do_no_harm(tmp_path: Path) -> None:
     assert load_config(path).run == "runs/x"
 
 
-def test_declared_type_says_what_a_text_means(write: Write) -> None:
+def test_declared_type_determines_the_meaning_of_text(write: Write) -> None:
     config = load_config(
         write(
             "seed: 1_000\n"
@@ -88,15 +88,15 @@ class TestOverrides:
             ),
             (
                 ["model.decoder.style.feed=false", "model.decoder.style=conditional"],
-                "override 'model.decoder.style.feed=false': has no effect, as override "
-                "'model.decoder.style=conditional' after it replaces all of model.decoder.style; "
-                "give it after that",
+                "override 'model.decoder.style.feed=false': has no effect, as the later override "
+                "'model.decoder.style=conditional' replaces all of model.decoder.style; "
+                "swap their order",
             ),
             (
                 ["training.early_stopping.patience=3", "training.early_stopping=null"],
-                "override 'training.early_stopping.patience=3': has no effect, as override "
-                "'training.early_stopping=null' after it replaces all of training.early_stopping; "
-                "give it after that",
+                "override 'training.early_stopping.patience=3': has no effect, as the later "
+                "override 'training.early_stopping=null' replaces all of training.early_stopping; "
+                "swap their order",
             ),
         ],
     )
@@ -134,7 +134,7 @@ class TestOverrides:
     def test_must_have_a_value(self, write: Write, override: str) -> None:
         assert refused(write(""), override) == (
             f"override {override!r}: has no value; write null for nothing, and \"''\" (with "
-            "both kinds of quotes) for an empty text"
+            "both kinds of quotes) for an empty string"
         )
 
     @pytest.mark.parametrize("override", ["seed", "=1", "a..b=1", ".a=1"])
@@ -154,7 +154,7 @@ class TestOverrides:
         base = "run: x\ndata:\n  train: [{tsv: a}]\n"
         assert refused(write("", base=base), "data.train.tsv=b") == (
             "override 'data.train.tsv=b': data.train is a list; "
-            "give it whole, as in 'data.train=[...]'"
+            "set all of it, as in 'data.train=[...]'"
         )
 
 
@@ -204,13 +204,13 @@ class TestExtends:
     def test_circle(self, write: Write) -> None:
         write("extends: x.yaml\n", "y.yaml", base="")
         assert refused(write("extends: y.yaml\n", base="")) == (
-            "y.yaml: extends: x.yaml extends itself in a circle"
+            "y.yaml: extends: x.yaml: extends itself; remove the circle"
         )
 
     def test_missing_base_is_named(self, write: Write) -> None:
         assert refused(write("extends: gone.yaml\n")) == (
-            "x.yaml: extends: gone.yaml: no such file (what is extended is looked for from the "
-            "folder of the file that says so)"
+            "x.yaml: extends: gone.yaml: no such file; give its path relative to the "
+            "file that extends it"
         )
 
     def test_must_be_one_name(self, write: Write) -> None:
@@ -227,7 +227,7 @@ class TestExtends:
         write("training: {validation: {metrics: [chrf]}}\n", "base.yaml")
         text = "extends: base.yaml\ntraining: {validation: {every: 3}}\n"
         assert refused(write(text, base="")).startswith(
-            "x.yaml (with what it extends: base.yaml): training.validation.best: 'bleu' is not"
+            "x.yaml (with the files it extends: base.yaml): training.validation.best: 'bleu' is not"
         )
 
     def test_the_file_of_an_inherited_option_is_known(self, write: Write) -> None:
@@ -380,16 +380,16 @@ class TestDump:
         ),
         (
             "model:\n",
-            "x.yaml: model: must be a group of options (`key: value`), not null",
+            "x.yaml: model: must be a mapping (`key: value`), not null",
         ),
         (
             "seed: -1\ndevice: gpu\nprecision: float16\n",
             "x.yaml: seed: must be at least 0, not '-1' (and 2 more)",
         ),
-        ("seed: 1\nseed: 2\n", "x.yaml: line 6: 'seed' is there twice (first in line 5)"),
+        ("seed: 1\nseed: 2\n", "x.yaml: line 6: duplicate key 'seed' (first in line 5)"),
         (
             "version: 9\nstrange: 1\n",
-            "x.yaml: version: this is version 9; this nmt reads up to 2: use the nmt that it "
+            "x.yaml: version 9 is not supported, only up to 2; use the version of nmt that it "
             "was written for, or adapt it to configs/reference.yaml",
         ),
     ],
@@ -405,7 +405,7 @@ def test_place_in_a_corpus_is_as_written(write: Write) -> None:
     assert refused(write("", base=many)) == "x.yaml: data.train[1].target: is missing"
     guided = "training: {guided_attention: {}}\n"
     assert refused(write(guided)) == (
-        "x.yaml: data.train.alignments: is missing, and training.guided_attention needs it"
+        "x.yaml: data.train.alignments: is missing, but training.guided_attention needs it; set it"
     )
 
 
@@ -463,8 +463,10 @@ def test_dollar_without_a_variable_is_allowed(write: Write) -> None:
 
 
 def test_file_must_hold_options(write: Write) -> None:
-    assert refused(write("[a]", base="")) == "x.yaml: must be options (`key: value`), not a list"
-    assert refused(write("hello", base="")) == "x.yaml: must be options (`key: value`), not a text"
+    assert refused(write("[a]", base="")) == "x.yaml: must be a mapping (`key: value`), not a list"
+    assert (
+        refused(write("hello", base="")) == "x.yaml: must be a mapping (`key: value`), not a string"
+    )
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -505,7 +507,7 @@ def test_a_chain_of_files_is_refused_early(write: Write) -> None:
         (path.parent / f"{number}.yaml").write_text(f"extends: {number + 1}.yaml\n")
     (path.parent / "30.yaml").write_text("extends: missing.yaml\n")
     assert refused(path.parent / "0.yaml") == (
-        "0.yaml: extends: a chain of more than 20 files; merge some"
+        "0.yaml: extends: chain of more than 20 files; merge some of them"
     )
     (path.parent / "19.yaml").write_text("run: last\n")
     assert refused(path.parent / "0.yaml") == "0.yaml: data: is missing"

@@ -36,7 +36,7 @@ class Group(Strict):
         ("number", "0", "must be more than 0, not '0'"),
         ("number", "1", "must be less than 1, not '1'"),
         ("yes", "maybe", "must be true or false, not 'maybe'"),
-        ("text", ["a"], "must be a text, not ['a']"),
+        ("text", ["a"], "must be a string, not ['a']"),
         ("text", "", "must not be empty"),
         ("text", "a" * 10, "must be at most 9 characters, not 'aaaaaaaaaa'"),
         ("choice", "nfc", "must be 'nfkc' or 'none', not 'nfc' (did you mean 'nfkc'?)"),
@@ -44,10 +44,9 @@ class Group(Strict):
         (
             "inner",
             "whole:3",
-            "must be a group of options (`key: value`), not 'whole:3' "
-            "(a blank is missing behind ':')",
+            "must be a mapping (`key: value`), not 'whole:3' (a space is missing after ':')",
         ),
-        ("plug_in", ["x"], "must be a group of options (`key: value`), not ['x']"),
+        ("plug_in", ["x"], "must be a mapping (`key: value`), not ['x']"),
         (
             "hole",
             1,
@@ -76,13 +75,13 @@ def test_nearest_ignores_case() -> None:
     assert did_you_mean("qqq", ["dot"]) == ""
 
 
-def test_unknown_says_whose_name_it_is() -> None:
+def test_unknown_names_the_owner() -> None:
     assert unknown("option", "x", [], of="cell 'gru'") == (
         "unknown option 'x' of cell 'gru'; allowed: none"
     )
 
 
-def test_unknown_says_where_else_there_is_one() -> None:
+def test_unknown_names_other_places_of_the_option() -> None:
     assert unknown("option", "size", ["sizes"], elsewhere=["a.size", "b.size"]) == (
         "unknown option 'size' (did you mean a.size or b.size?); allowed: sizes"
     )
@@ -90,7 +89,7 @@ def test_unknown_says_where_else_there_is_one() -> None:
 
 def test_missing_space_after_colon_is_hinted() -> None:
     assert unknown("option", "size:128", ["size"]) == (
-        "unknown option 'size:128' (a blank is missing behind ':'); allowed: size"
+        "unknown option 'size:128' (a space is missing after ':'); allowed: size"
     )
 
 

@@ -61,7 +61,7 @@ def test_other_objects_are_refused(given: Any) -> None:
 def test_plain_values_are_refused_as_in_a_file(given: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         PlugIn.model_validate(given)
-    assert explain(caught.value.errors()[0]).startswith("must be a group of options")
+    assert explain(caught.value.errors()[0]).startswith("must be a mapping")
 
 
 def as_it_is(annotation: Any, default: Any) -> tuple[Any, Any]:

@@ -61,24 +61,22 @@ def test_an_override_reaches_the_options_of_the_default_metric(tmp_path: Path) -
         (
             ["bleu", {"name": "bleu", "tokenize": "char"}],
             "",
-            "'bleu' is in the list before; give this one a name of its own, as in "
-            "{name: bleu, as: bleu_2}",
+            "'bleu' is listed twice; give this one another name, as in {name: bleu, as: bleu_2}",
         ),
         (
             [{"name": "bleu", "as": "x"}, {"name": "chrf", "as": "x"}],
             "",
-            "'x' is in the list before; give this one a name of its own, as in "
-            "{name: chrf, as: chrf_2}",
+            "'x' is listed twice; give this one another name, as in {name: chrf, as: chrf_2}",
         ),
         (
             [{"name": "bleu", "as": "loss"}],
             "as: ",
-            "'loss' is the name of something else; choose another",
+            "'loss' is reserved; choose another",
         ),
         (
             [{"name": "bleu", "as": "ter"}],
             "as: ",
-            "'ter' is the name of something else; choose another",
+            "'ter' is reserved; choose another",
         ),
         ([{"name": "bleu", "as": ""}], "as: ", "must not be empty"),
         (

@@ -41,25 +41,25 @@ def test_merge_keys_work() -> None:
 
 @given(st.recursive(st.none() | plain_text, lambda inner: st.lists(inner, max_size=3)
                     | st.dictionaries(plain_text, inner, max_size=3), max_leaves=8))  # fmt: skip
-def test_what_is_formatted_is_read_back(tree: object) -> None:
+def test_formatted_value_is_read_back(tree: object) -> None:
     assert parse_yaml(format_yaml(tree), "x") == tree
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", r"^x: line 3: 'a' is there twice \(first in line 1\)$"),
-        ("b:\n  c: 1\n  c: 2\n", r"^x: line 3: 'c' is there twice \(first in line 2\)$"),
-        ("[1, 2]: 3\n", r"^x: line 1: a key must be a plain text$"),
-        ("~: 3\n", r"^x: line 1: a key must be a plain text$"),
+        ("a: 1\nb: 2\na: 3\n", r"^x: line 3: duplicate key 'a' \(first in line 1\)$"),
+        ("b:\n  c: 1\n  c: 2\n", r"^x: line 3: duplicate key 'c' \(first in line 2\)$"),
+        ("[1, 2]: 3\n", r"^x: line 1: a key must be a string$"),
+        ("~: 3\n", r"^x: line 1: a key must be a string$"),
         ("a: 1\nb: [1,\n", r"^x: line 3: not YAML: "),
-        ("a: b: c\n", r"^x: line 1: not YAML: mapping values are not allowed here \(is the line i"),
-        ("a: 1\n  b: 2\n", r"^x: line 2: .* indented as its neighbours, and is there a blank beh"),
-        ("a:1\nb: 2\n", r"^x: line 2: .* a blank behind the ':' here and in the line before\?\)$"),
-        ("a:\n  b: 1\n c: 2\n", r"^x: line 3: .* \(is the line indented as its neighbours\?\)$"),
-        ("a:\n\tb: 1\n", r"^x: line 2: .* \(indent with blanks, not with tabs\)$"),
-        ("a: [1\nb: 2\n", r"^x: line 2: .* \(is a bracket not closed\?\)$"),
-        ("a: 1\nb\nc: 2\n", r"^x: line 3: .* \(is there a blank behind each ':'\?\)$"),
+        ("a: b: c\n", r"^x: line 1: not YAML: mapping values are not allowed here \(check the"),
+        ("a: 1\n  b: 2\n", r"^x: line 2: .* \(check the indentation, and the space after"),
+        ("a:1\nb: 2\n", r"^x: line 2: .* the indentation, and the space after each ':'\)$"),
+        ("a:\n  b: 1\n c: 2\n", r"^x: line 3: .* \(check the indentation\)$"),
+        ("a:\n\tb: 1\n", r"^x: line 2: .* \(indent with spaces, not tabs\)$"),
+        ("a: [1\nb: 2\n", r"^x: line 2: .* \(check for an unclosed bracket\)$"),
+        ("a: 1\nb\nc: 2\n", r"^x: line 3: .* \(check the space after each ':'\)$"),
         ("a: !!python/name:os.system x\n", r"^x: line 1: not YAML: could not determine"),
         ("a: \x00\n", r"^x: not YAML: unacceptable character #x0000"),
         ("a: *b\n", r"^x: line 1: not YAML: found undefined alias"),
@@ -84,18 +84,18 @@ def bomb(item: str) -> str:
 def test_exponential_aliases_are_refused(item: str) -> None:
     text = bomb(item)
     assert len(text) < 1_000
-    with pytest.raises(ConfigError, match=r"^x: line \d: more than 50,000 values, aliases written"):
+    with pytest.raises(ConfigError, match=r"^x: line \d: more than 50,000 values with aliases"):
         parse_yaml(text, "x")
 
 
 @pytest.mark.parametrize("text", ["&a [*a]", "a: &a {b: [*a]}", "a: &a\n  <<: *a\n"])
-def test_an_alias_of_what_it_is_in_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^x: line \d: an alias of what it is in$"):
+def test_alias_of_its_own_parent_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^x: line \d: an alias refers to its own parent$"):
         parse_yaml(text, "x")
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "{a: " * 100_000, "- " * 100_000, "? " * 100_000])
-def test_nesting_without_end_is_refused_at_once(text: str) -> None:
+def test_deep_nesting_is_refused_early(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^x: line 1: nested more than 50 levels deep$"):
         parse_yaml(text, "x")
 

@@ -72,13 +72,13 @@ def test_a_batch_worked_out_by_hand() -> None:
     assert {batch.source.dtype, batch.source_lengths.dtype, batch.target.dtype} == {torch.int64}
 
 
-def test_a_batch_of_empty_sentences_has_ends_alone() -> None:
+def test_batch_of_empty_sentences_has_only_eos() -> None:
     batch = make_batch([[], [4]], [[], []])
     assert batch.source.tolist() == [[EOS, PAD], [4, EOS]]
     assert batch.target.tolist() == [[BOS, EOS], [BOS, EOS]]
 
 
-def test_sources_alone() -> None:
+def test_sources_without_targets() -> None:
     source, lengths = make_source([[5, 6], []])
     assert source.tolist() == [[5, 6, EOS], [EOS, PAD, PAD]]
     assert lengths.tolist() == [3, 1]

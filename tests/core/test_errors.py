@@ -85,11 +85,11 @@ def test_other_errors_are_not_explained(error: Exception) -> None:
         ),
     ],
 )
-def test_an_error_of_the_system_that_says_which_file_is_one_line(error: OSError, told: str) -> None:
+def test_system_error_with_a_file_is_one_line(error: OSError, told: str) -> None:
     assert (explain_system_error(error) or "").startswith(told)
 
 
-def test_a_lack_of_memory_of_a_gpu_is_no_matter_of_ulimit() -> None:
+def test_gpu_out_of_memory_does_not_advise_ulimit() -> None:
     error = RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
     assert explain_system_error(error) == (
         "CUDA out of memory. Tried to allocate 2 GiB; end other programs on the GPU, or use "

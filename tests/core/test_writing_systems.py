@@ -72,7 +72,7 @@ def test_punctuation_and_symbols(character: str) -> None:
 
 
 @pytest.mark.parametrize("character", "aß7हिंॽ्ְֿؐ我½\u200c\u200d")
-def test_letters_marks_digits_and_joiners_are_no_punctuation(character: str) -> None:
+def test_letters_marks_digits_and_joiners_are_not_punctuation(character: str) -> None:
     assert not is_punctuation(character)
 
 

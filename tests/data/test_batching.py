@@ -80,7 +80,7 @@ def test_batches_are_filled() -> None:
     assert len(sizes) <= 11
 
 
-def test_a_sentence_over_the_budget_is_a_batch_by_itself() -> None:
+def test_sentence_over_the_budget_is_a_batch_of_one() -> None:
     batches = batches_of([(3, 3), (500, 3), (3, 500), (3, 3)], batch_tokens=50)
     by_themselves = sorted(batch.tolist() for batch in batches)
     assert [1] in by_themselves
@@ -127,7 +127,7 @@ def test_little_of_a_batch_is_padding() -> None:
     assert 1 - tokens / cells < 0.05
 
 
-def test_a_band_goes_up_where_the_one_before_went_down() -> None:
+def test_band_rises_after_a_falling_band() -> None:
     """So there is no jump in source length from one band to the next, and no padding there."""
     source, target = (side.flatten() for side in np.meshgrid(np.arange(20), np.arange(40)))
     sampler = BatchSampler([800], seed=1, batch_sentences=10)
@@ -139,7 +139,7 @@ def test_a_band_goes_up_where_the_one_before_went_down() -> None:
         assert (np.diff(directions) != 0).sum() >= 8, "there are a dozen bands of 6 batches"
 
 
-def test_whether_the_first_band_goes_up_is_chance() -> None:
+def test_direction_of_the_first_band_is_random() -> None:
     source, target = (side.flatten() for side in np.meshgrid(np.arange(20), np.arange(40)))
     # The shortest targets fill 3% of a band: the first band starts with them in any epoch.
     sampler = BatchSampler([800], seed=1, batch_sentences=100)
@@ -200,7 +200,7 @@ def test_a_batch_holds_pairs_from_all_over_the_corpus() -> None:
         assert abs(batch.mean() - 50_000) < 5000 or len(batch) < 1000
 
 
-def test_chance_decides_where_long_sentences_leave_few_bits_for_it() -> None:
+def test_batches_are_shuffled_despite_long_sentences() -> None:
     ends = np.arange(40_000)  # as many lengths as there can be
     lengths = np.concatenate([np.full(60_000, 5), ends])
     sampler = BatchSampler([100_000], seed=1, batch_tokens=6000)
@@ -232,7 +232,7 @@ def test_an_epoch_takes_few_bytes_a_pair(weights: list[float]) -> None:
     assert held <= 4.2 * seen
 
 
-def test_batches_of_one_take_no_more_than_others_when_they_are_made() -> None:
+def test_planning_batches_of_one_sentence_is_fast() -> None:
     lengths = PairLengths(np.full(30_000, 9, np.uint8), np.full(30_000, 9, np.uint8))
     batches = BatchSampler([30_000], seed=1, batch_sentences=1).batches(0, lengths)
     held = batches.pairs.nbytes + batches.cuts.nbytes + batches.order.nbytes

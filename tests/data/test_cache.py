@@ -45,7 +45,7 @@ def entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix not in (".lock", ".latest"))
 
 
-def test_encodes_what_the_files_hold(files, tokenizer, folder: Path) -> None:
+def test_encodes_the_content_of_the_files(files, tokenizer, folder: Path) -> None:
     corpus = encode(files, tokenizer, folder)
     assert [corpus.source(pair).tolist() for pair in range(len(corpus))] == [[5, 6], [7]]
     assert [corpus.target(pair).tolist() for pair in range(len(corpus))] == [[8], [9, 10]]
@@ -142,11 +142,11 @@ def test_a_corpus_that_has_changed_is_warned_of_and_encoded_again(
     files.target.write_text(before[1])
     tokenizer = make_tokenizer()
     assert len(encode(files, tokenizer, folder)) == 2
-    assert warnings_of(caplog).endswith("when last encoded; what is there now is in the cache, too")
+    assert warnings_of(caplog).endswith("when last encoded; the present version is in the cache")
     assert tokenizer.num_calls == 0
 
 
-def test_other_settings_and_other_files_are_no_change(
+def test_other_settings_or_files_are_not_a_change(
     files, make_tokenizer, folder: Path, tmp_path: Path, monkeypatch, caplog
 ) -> None:
     encode(files, make_tokenizer(), folder)
@@ -184,7 +184,7 @@ def reading_that_does(event: Callable[[], None]) -> Callable[..., Iterator[tuple
 
 
 @pytest.mark.parametrize("grown", ["12\n", ""])
-def test_a_file_that_grows_while_it_is_encoded(
+def test_file_that_grows_during_encoding_is_refused(
     grown: str, files, tokenizer, folder: Path, monkeypatch
 ) -> None:
     def grow() -> None:
@@ -192,13 +192,13 @@ def test_a_file_that_grows_while_it_is_encoded(
             path.write_text(path.read_text() + more)
 
     monkeypatch.setattr(TextCorpus, "read_pairs", reading_that_does(grow))
-    message = f"{files.source}: changed while it was being encoded; start again when nothing writes"
+    message = f"{files.source}: changed while it was being encoded; start again when it no longer"
     with pytest.raises(DataError, match=re.escape(message)):
         encode(files, tokenizer, folder)
     assert not [path for path in folder.iterdir() if path.suffix != ".lock"]
 
 
-def test_a_file_that_is_touched_while_it_is_encoded_is_the_same(
+def test_file_touched_during_encoding_is_accepted(
     files, tokenizer, folder: Path, monkeypatch
 ) -> None:
     monkeypatch.setattr(TextCorpus, "read_pairs", reading_that_does(lambda: os.utime(files.source)))
@@ -228,14 +228,14 @@ def test_damage_is_found_and_mended(
     damage(entries(folder)[0] / name)
     with caplog.at_level(logging.WARNING):
         corpus = encode(files, tokenizer, folder)
-    assert "the encoded corpus is damaged, and is encoded again" in caplog.text
+    assert "the encoded corpus is corrupted; encoding it again" in caplog.text
     assert corpus.target(1).tolist() == [9, 10]
     caplog.clear()
     encode(files, tokenizer, folder)
     assert not caplog.text
 
 
-def test_what_a_killed_process_left_is_cleared_away(files, tokenizer, folder: Path) -> None:
+def test_files_of_a_killed_process_are_removed(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
     (entry,) = entries(folder)
     unfinished = entry.rename(entry.with_suffix(".new"))
@@ -252,11 +252,11 @@ def test_a_failure_leaves_nothing_behind(files, tokenizer, folder: Path) -> None
     assert entries(folder) == []
 
 
-def test_filters_that_leave_nothing_say_what_they_did(files, tokenizer, folder: Path) -> None:
+def test_filters_that_drop_all_pairs_report_counts(files, tokenizer, folder: Path) -> None:
     with pytest.raises(
         DataError,
-        match=r"train\.de and .*train\.en: the filters leave nothing: 0 of 3 pairs kept "
-        r"\(1 empty, 2 too long\); check the files, or widen the filters",
+        match=r"train\.de and .*train\.en: no pair passes the filters \(0 of 3 pairs kept "
+        r"\(1 empty, 2 too long\)\); check the files, or relax data\.filters",
     ):
         encode(files, tokenizer, folder, Filters(max_length=1))
     assert entries(folder) == []
@@ -270,12 +270,12 @@ def test_a_missing_corpus(files, tokenizer, folder: Path) -> None:
 
 def test_a_cache_that_cannot_be_written(files, tokenizer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    message = f"{tmp_path / 'file' / 'cache'}: cannot write the cache of encoded text: Not a dir"
+    message = f"{tmp_path / 'file' / 'cache'}: cannot write the cache of encoded text (Not a dir"
     with pytest.raises(DataError, match=re.escape(message)):
         encode(files, tokenizer, tmp_path / "file" / "cache")
 
 
-def test_of_two_at_once_one_does_the_work(files, make_tokenizer, folder: Path) -> None:
+def test_one_of_two_concurrent_processes_encodes(files, make_tokenizer, folder: Path) -> None:
     tokenizers = [make_tokenizer(), make_tokenizer()]
     results = []
     threads = [
@@ -416,14 +416,14 @@ def test_an_entry_with_right_sums_and_wrong_content_is_made_again(
     start = time.process_time()
     again = encode(files, tokenizer, folder)
     assert time.process_time() - start < 2.0
-    assert "the encoded corpus is damaged, and is encoded again" in caplog.text
+    assert "the encoded corpus is corrupted; encoding it again" in caplog.text
     assert again.source(0).tolist() == expected
     caplog.clear()
     encode(files, tokenizer, folder)
-    assert "damaged" not in caplog.text
+    assert "corrupted" not in caplog.text
 
 
-def test_named_pipes_beside_the_entries_are_not_waited_for(files, tokenizer, folder: Path) -> None:
+def test_named_pipes_in_the_cache_do_not_block(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
     (entry,) = entries(folder)
     for path in (*folder.glob("*.lock"), *folder.glob("*.latest")):

@@ -42,7 +42,7 @@ def entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix != ".lock"]  # nor a note
 
 
-def test_processes_write_what_one_would_write(
+def test_processes_write_the_same_as_one_process(
     files: TextCorpus, sampling_tokenizer, tmp_path: Path
 ) -> None:
     alone, together = (
@@ -79,7 +79,7 @@ def test_few_pairs_are_encoded_without_processes(
     assert len(corpus) == 50
 
 
-def test_a_bad_line_is_told_and_nothing_is_left(
+def test_bad_line_is_reported_and_leaves_no_file(
     files: TextCorpus, sampling_tokenizer, tmp_path: Path
 ) -> None:
     lines = files.source.read_bytes().split(b"\n")
@@ -106,7 +106,7 @@ def kill_a_process() -> None:
 @pytest.mark.parametrize(
     ("event", "error"), [(interrupt, KeyboardInterrupt), (kill_a_process, RunError)]
 )
-def test_what_is_broken_off_leaves_nothing(
+def test_interrupted_write_leaves_no_file(
     event: Callable[[], None],
     error: type[BaseException],
     files: TextCorpus,

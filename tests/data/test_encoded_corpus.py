@@ -64,7 +64,7 @@ def test_without_sampling_each_epoch_sees_the_tokens(tokenizer, tmp_path: Path) 
     assert corpus.source_side.text is None
 
 
-def test_sampling_depends_on_seed_epoch_and_pair_alone(make_tokenizer, tmp_path: Path) -> None:
+def test_sampling_depends_only_on_seed_epoch_and_pair(make_tokenizer, tmp_path: Path) -> None:
     tokenizers = (make_tokenizer(samples=True), make_tokenizer(samples=True))
     text = " ".join(map(str, range(4, 40)))
     corpus = encoded([(text, text)] * 3, tokenizers, tmp_path)
@@ -83,7 +83,7 @@ def test_sampling_depends_on_seed_epoch_and_pair_alone(make_tokenizer, tmp_path:
     assert corpus.source_side.tokens.lengths.tolist() == [36] * 3
 
 
-def test_sampling_of_one_side_leaves_the_other_alone(make_tokenizer, tmp_path: Path) -> None:
+def test_sampling_one_side_does_not_change_the_other(make_tokenizer, tmp_path: Path) -> None:
     corpus = encoded([("5", "6 7")], (make_tokenizer(samples=True), make_tokenizer()), tmp_path)
     source, target = corpus.draw(np.array([0]), seed=1, epoch=1)
     assert set(source[0].tolist()) == {5}

@@ -42,7 +42,7 @@ def test_of_duplicates_the_first_stays_also_across_blocks() -> None:
     assert report == FilterReport(num_read=3, num_duplicates=1)
 
 
-def test_a_pair_counts_for_the_first_reason_alone() -> None:
+def test_filtered_pair_counts_for_the_first_reason() -> None:
     filters = Filters(max_length=10, max_length_ratio=2.0, deduplicate=True)
     keep, report = apply(filters, [(0, 20), (20, 1), (20, 1), (9, 3), (9, 3), (4, 4), (4, 4)])
     assert keep == [False, False, False, False, False, True, False]
@@ -59,7 +59,7 @@ def test_reports_add_up() -> None:
 def test_a_report_is_one_line() -> None:
     assert str(FilterReport(1234)) == "1,234 of 1,234 pairs kept"
     assert str(FilterReport(2000, 1, 20, 3, 4)) == (
-        "1,972 of 2,000 pairs kept (1 empty, 20 too long, 3 too unequal in length, 4 duplicate)"
+        "1,972 of 2,000 pairs kept (1 empty, 20 too long, 3 too different in length, 4 duplicate)"
     )
 
 
@@ -75,7 +75,7 @@ def test_seen_hashes_is_a_set(blocks: list[list[int]]) -> None:
         assert hashes.add(np.array(block, np.uint64)).tolist() == expected
 
 
-def test_what_other_corpora_have_is_a_duplicate() -> None:
+def test_pair_of_another_corpus_is_a_duplicate() -> None:
     before = [hash_pairs([("a", "b")]), hash_pairs([("c", "d")])]
     pair_filter = PairFilter(Filters(deduplicate=True), before)
     ones = np.ones(3, np.int64)

@@ -50,7 +50,7 @@ def test_links_of_words_become_links_of_their_tokens(letters: Tokenizer, tmp_pat
     assert second == []
 
 
-def test_a_batch_says_where_each_label_is_to_look(letters: Tokenizer, tmp_path: Path) -> None:
+def test_batch_has_the_alignment_of_each_label(letters: Tokenizer, tmp_path: Path) -> None:
     too_long = "abcd" * 5
     files = write(tmp_path, f"{too_long}\na b\nab\n", f"{too_long}\nx y\nx\n", "0-0\n0-1 1-0\n\n")
     corpus = encode(files, letters, tmp_path / "cache")
@@ -79,8 +79,8 @@ def test_other_alignments_are_another_corpus(letters: Tokenizer, tmp_path: Path)
 @pytest.mark.parametrize(
     ("links", "message"),
     [
-        ("0-0\n", r"links has 1 lines, .*a and .*b 2: line n of one must be the alignment"),
-        ("0-0\n\n\n", r"links has 3 lines, .* 2: line n"),
+        ("0-0\n", r"links has 1 lines, .*a and .*b 2; line n of one must be the alignment"),
+        ("0-0\n\n\n", r"links has 3 lines, .* 2; line n"),
         ("0-0\n0-7\n", r"links, line 2: '0-7' names target word 7, but the target has 1 words"),
         ("0-0\n7-0\n", r"links, line 2: '7-0' names source word 7, but the source has 1 words"),
         ("0-0\n0_0\n", r"links, line 2: '0_0' is not a link"),
@@ -97,7 +97,9 @@ def test_alignments_that_do_not_fit(
 def test_alignments_need_tokens_that_stay(make_tokenizer, tmp_path: Path) -> None:
     files = write(tmp_path, "5\n", "5\n", "0-0\n")
     tokenizer = make_tokenizer(samples=True)
-    with pytest.raises(DataError, match=r"links: alignments need tokens that stay the same"):
+    with pytest.raises(
+        DataError, match=r"links: alignments are not supported with sampled subwords"
+    ):
         encode_corpus(files, tokenizer, tokenizer, filters=Filters(), folder=tmp_path / "cache")
 
 

@@ -81,7 +81,7 @@ def test_batches_are_mixed_from_several_corpora(tokenizer, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("samples", [False, True])
-def test_resuming_gives_the_batches_of_the_unbroken_run(
+def test_resuming_gives_the_batches_of_an_uninterrupted_run(
     samples: bool, make_tokenizer, tmp_path: Path
 ) -> None:
     corpus = corpus_of(numbers(100), make_tokenizer(samples=samples), tmp_path)
@@ -179,7 +179,7 @@ def test_errors_are_raised_in_the_place_of_their_batch(
     assert not reading_threads()
 
 
-def test_the_budget_holds_for_what_was_sampled(make_tokenizer, tmp_path: Path) -> None:
+def test_budget_holds_for_sampled_tokens(make_tokenizer, tmp_path: Path) -> None:
     corpus = corpus_of(numbers(300), make_tokenizer(samples=True), tmp_path)
     loader = loader_of([corpus], batch_tokens=60)
     batches = list(loader.epoch(1))
@@ -201,7 +201,7 @@ def test_processes_do_not_change_the_batches(sampling_tokenizer, tmp_path: Path)
 
 
 @pytest.mark.parametrize("num_processes", [0, 1])
-def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
+def test_moved_corpora_resume_without_repeating_batches(
     num_processes: int, sampling_tokenizer, tmp_path: Path, monkeypatch
 ) -> None:
     pairs = [(f"one two {n} three", f"drei zwei {n} eins") for n in range(60)]
@@ -234,7 +234,7 @@ def test_corpora_can_be_moved_and_what_was_drawn_is_not_drawn_again(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="memory is pinned for a GPU")
-def test_memory_is_pinned_where_asked_for(tokenizer, tmp_path: Path) -> None:
+def test_memory_is_pinned_on_request(tokenizer, tmp_path: Path) -> None:
     corpus = corpus_of(numbers(20), tokenizer, tmp_path)
     plain = loader_of([corpus])
     sampler = BatchSampler([len(corpus)], seed=1, batch_tokens=40)

@@ -42,7 +42,7 @@ def test_concatenate_appends_rows(parts: list[list[list[int]]]) -> None:
     assert as_lists(array) == [row for rows in parts for row in rows]
 
 
-def test_what_is_written_in_parts_is_read_as_one(tmp_path: Path) -> None:
+def test_concatenated_streams_are_read_as_one(tmp_path: Path) -> None:
     with create_ragged(tmp_path, "x", "<u2") as writer:
         writer.append(RaggedArray.from_rows([[1, 2], []]))
         writer.append(RaggedArray.from_rows([]))

@@ -39,7 +39,7 @@ def test_without_sampling_the_corpus_is_given_back(tokenizer, tmp_path: Path) ->
     assert drawn.source is corpus.source_side.tokens
 
 
-def test_processes_draw_what_one_would_draw(corpus: EncodedCorpus, tmp_path: Path) -> None:
+def test_processes_sample_the_same_as_one_process(corpus: EncodedCorpus, tmp_path: Path) -> None:
     alone = draw_epoch(corpus, seed=1, epoch=2, num_processes=0)
     assert same(draw_epoch(corpus, seed=1, epoch=2, num_processes=2), alone)
     rows = np.array([0, 2047, 2048, 2499])  # of all blocks
@@ -67,7 +67,7 @@ def test_a_process_that_dies_is_an_error(corpus: EncodedCorpus, monkeypatch) -> 
 
     monkeypatch.setattr(WorkerPool, "__enter__", enter_and_die)
     with pytest.raises(
-        TransientError, match=r"a process that draws subwords died .* set data\.num_proc"
+        TransientError, match=r"a subword sampling process died .* lower data\.num_proc"
     ):
         draw_epoch(corpus, seed=1, epoch=1, num_processes=1)
     assert not multiprocessing.active_children()
@@ -84,10 +84,10 @@ def test_an_interruption_ends_the_processes(corpus: EncodedCorpus, monkeypatch) 
     assert not multiprocessing.active_children()
 
 
-def test_a_full_disk_is_said(corpus: EncodedCorpus, monkeypatch) -> None:
+def test_full_disk_is_reported(corpus: EncodedCorpus, monkeypatch) -> None:
     def refuse(dir: Path) -> None:  # the name is that of tempfile
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nmt.data.ragged.TemporaryFile", refuse)
-    with pytest.raises(DataError, match=r"cannot write the sampled subwords .* No space left"):
+    with pytest.raises(DataError, match=r"cannot write the sampled subwords .*No space left"):
         draw_epoch(corpus, seed=1, epoch=1)

@@ -52,7 +52,7 @@ LIMITS = [
 @pytest.mark.parametrize("limits", LIMITS, ids=["free", "least", "ratio"])
 @pytest.mark.parametrize("penalty", sorted(LENGTH_PENALTIES))
 @pytest.mark.parametrize(("beam_size", "n_best"), [(1, 1), (5, 1), (5, 3), (8, 8)])
-def test_it_finds_what_the_beam_finds(random_model, limits, penalty, beam_size, n_best):
+def test_it_finds_the_same_as_beam_search(random_model, limits, penalty, beam_size, n_best):
     model, penalty = random_model(50, seed=beam_size), LENGTH_PENALTIES[penalty]()
     sentences, lengths = list(range(20)), [1 + number % 7 for number in range(20)]
     beam = BeamSearch(beam_size, n_best, Scoring(penalty), Rules(limits))
@@ -68,7 +68,7 @@ def test_it_finds_what_the_beam_finds(random_model, limits, penalty, beam_size, 
 
 
 @pytest.mark.parametrize("kind", ["graph", "beam"])
-def test_a_hypothesis_that_wins_by_its_longest_length_alone_is_waited_for(random_model, kind):
+def test_search_waits_for_a_hypothesis_that_wins_by_length(random_model, kind):
     """X ends with a mean of -0.58 / 2; A B has -1 and costs nothing more: -1 / 4 at 3 tokens."""
     model = random_model(12, 0)
     model.table[:] = -50.0
@@ -103,7 +103,7 @@ def test_sentences_that_are_done_leave(random_model):
     assert all(after <= before * 3 / 4 for before, after in pairwise(rounds))
 
 
-def test_there_is_room_for_the_shortest_length_where_it_goes_beyond_the_longest(random_model):
+def test_minimum_length_overrides_the_maximum(random_model):
     limits = LengthLimits(min_length_ratio=3.0, max_length=60, max_length_ratio=1.0)
     model, given = random_model(50, seed=1), ([0, 1], [7, 12])
     found, _ = search(ExportableBeamSearch(AveragePenalty(), limits), model, *given, 2, 1)

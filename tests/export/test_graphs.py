@@ -17,7 +17,7 @@ from nmt.word_alignment.ibm1 import Lexicon
 
 
 @pytest.mark.parametrize("copies", [False, True])
-def test_a_sentence_may_have_the_candidates_of_its_words_and_what_all_may_have(
+def test_shortlist_has_candidates_of_the_words_and_frequent_tokens(
     copies: bool,
 ) -> None:
     table = torch.full((8, 2), PAD)
@@ -55,7 +55,7 @@ def int8_arguments() -> tuple[Tensor, ...]:
     ],
     ids=["int8_product", "matrix times vector", "matrix times matrix", "lerp", "log_sigmoid"],
 )
-def test_an_operator_is_what_pytorch_has(
+def test_operator_equals_pytorch(
     operator: Any, function: Callable[..., Tensor], arguments: Callable[[], tuple[Tensor, ...]]
 ) -> None:
     given = arguments()

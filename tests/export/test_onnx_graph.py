@@ -46,5 +46,5 @@ def test_each_part(form: dict[str, dict[str, Any] | None]) -> None:
 
 
 @pytest.mark.parametrize("name", ["int8", "a_shortlist", "other_limits", "weights_are_shared"])
-def test_what_is_special(name: str) -> None:
+def test_special_tokens(name: str) -> None:
     run(name)

@@ -31,7 +31,7 @@ def test_a_score_worked_by_hand():
     assert score.perplexity == pytest.approx(math.exp(2.0))
 
 
-def test_the_perplexity_of_what_is_next_to_impossible_is_infinite():
+def test_perplexity_of_nearly_impossible_text_is_infinite():
     assert SentenceScore(("odd", "</s>"), (-1e6, -1e6)).perplexity == math.inf
 
 
@@ -47,7 +47,7 @@ def test_each_label_has_its_log_probability():
     assert second == pytest.approx([math.log(0.4), math.log(0.2)], abs=1e-6)
 
 
-def test_weights_are_those_of_the_tokens_alone():
+def test_weights_depend_only_on_the_tokens():
     weights = torch.arange(12.0).view(2, 2, 3)
     first, second = read_weights(BATCH, ModelOutput(torch.zeros(2, 2, 5), weights))
     assert first.tolist() == [[0.0, 1.0]]

@@ -17,7 +17,7 @@ from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
 
 
-def test_what_has_another_type_is_named_by_its_number_in_the_stream():
+def test_item_of_another_type_is_named_by_its_number():
     lines = check_lines(["one", None], str, first_number=41)
     assert next(lines) == "one"
     with pytest.raises(TypeError, match=r"^translate: line 42 is None; each line must be str$"):
@@ -124,7 +124,7 @@ def test_windows_hold_everything_in_order_and_are_bounded(sizes, most_items, mos
     assert all(len(window) == most_items or sum(window) >= most_size for window in found[:-1])
 
 
-def test_a_window_is_not_read_before_it_is_wanted(monkeypatch):
+def test_windows_are_read_lazily(monkeypatch):
     monkeypatch.setattr(inputs, "_MOST_ITEMS", 3)
     taken = []
 

@@ -104,7 +104,7 @@ CONSTRAINTS = [
     ],
     ids=str,
 )
-def test_it_is_a_search_where_other_tokens_are_impossible(
+def test_shortlist_equals_search_with_other_tokens_forbidden(
     search: dict[str, object], kind: str
 ) -> None:
     """The full search, whose model gives what is not on the list no probability, finds the same."""
@@ -127,7 +127,7 @@ def test_it_is_a_search_where_other_tokens_are_impossible(
             assert one.score == pytest.approx(other.score, abs=1e-4)
 
 
-def test_a_sentence_alone_is_as_in_a_batch() -> None:
+def test_sentence_does_not_depend_on_its_batch() -> None:
     shortlist = Shortlist(random_lexicon(), num_candidates=3, num_frequent=2, copies=True)
     runner = make_runner({"beam_size": 3}, shortlist)
     together = runner.run_search(SOURCES)

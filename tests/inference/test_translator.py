@@ -148,7 +148,7 @@ def test_repr_is_short(translator, tokenizer):
     assert long.startswith("Translation('Ein Hund") and len(long) < 60
 
 
-def test_whatever_a_line_holds_one_line_comes_out(translator):
+def test_any_line_gives_one_line(translator):
     lines = list(chain(*zip(HOSTILE, random_lines(len(HOSTILE)), strict=True)))
     found = texts(translator.translate(lines))
     assert len(found) == len(lines)
@@ -156,7 +156,7 @@ def test_whatever_a_line_holds_one_line_comes_out(translator):
     assert found[1::2] == texts(translator.translate(lines[1::2]))
 
 
-def test_nothing_but_blanks_becomes_nothing(translator):
+def test_blank_text_becomes_empty(translator):
     for line in ("", "   ", "\t", "\u2028 \x85"):
         (translation,) = translator.translate([line], with_alignments=True)
         assert translation.text == ""
@@ -192,7 +192,7 @@ def test_a_line_of_another_type_is_refused(translator, line, kind):
 @pytest.mark.parametrize(
     ("lines", "kind"), [(None, "None"), (3, "int"), (b"w1", "bytes"), ("w1", "str")]
 )
-def test_what_is_not_a_list_of_lines_is_refused(translator, lines, kind):
+def test_argument_that_is_no_list_of_lines_is_refused(translator, lines, kind):
     with pytest.raises(TypeError) as raised:
         translator.translate(lines)
     assert str(raised.value) == (
@@ -317,7 +317,7 @@ def test_the_score_of_a_translation_is_what_search_reports(
         assert score.tokens == (*tokenizer.pieces(best.tokens), "</s>")
 
 
-def test_scores_are_those_of_the_text_where_it_was_found_in_other_tokens():
+def test_scores_are_those_of_the_text_for_any_tokenization():
     """A model that knows nothing writes pieces that the tokenizer would join."""
     trainer = SentencePieceTrainer(Normalizer(), vocabulary_size=45)
     pieces = trainer.train(lambda: iter(WORDS + random_lines(50)))
@@ -368,7 +368,7 @@ def test_empty_sides_are_scored_and_aligned(translator):
     assert all(alignment.links == frozenset() for alignment in translator.align(pairs))
 
 
-def test_pairs_alone_are_as_in_a_batch(translator):
+def test_pairs_do_not_depend_on_their_batch(translator):
     lines = random_lines(30)
     pairs = list(zip(lines, random_lines(30, seed=2), strict=True))
     alone = computing(translator, batch_tokens=1)
@@ -389,7 +389,7 @@ def test_an_alignment_is_one_of_words(translator):
     assert alignment.links == {(int(best[0]), 0), (int(best[1]), 1)}
 
 
-def test_translations_are_aligned_when_asked(translator):
+def test_translations_are_aligned_on_request(translator):
     lines = random_lines(20)
     assert all(found.alignment is None for found in translator.translate(lines))
     found = translator.translate(lines, with_alignments=True)
@@ -432,7 +432,7 @@ def test_bfloat16_is_close(translator):
         assert one.log_probability == pytest.approx(other.log_probability, rel=0.05)
 
 
-def test_int8_is_close_and_a_line_alone_is_as_in_a_batch(translator, tmp_path, monkeypatch):
+def test_int8_is_close_and_does_not_depend_on_the_batch(translator, tmp_path, monkeypatch):
     run = save_run(translator, tmp_path / "run")
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
     monkeypatch.setattr(int8, "_SMALLEST_WEIGHT", 0)
@@ -474,7 +474,7 @@ def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator,
         Translator.from_run(run.path, decoding=decoding)
 
 
-def test_a_run_that_is_not_there(tmp_path):
+def test_missing_run_is_reported(tmp_path):
     with pytest.raises(RunError, match="no such folder"):
         Translator.from_run(tmp_path / "absent")
 
@@ -516,7 +516,7 @@ def test_runs_translate_together(tokenizer, tmp_path):
         )
 
 
-def test_a_run_computes_as_it_was_trained_where_that_can_be(tokenizer, tmp_path, monkeypatch):
+def test_run_uses_its_training_precision_if_supported(tokenizer, tmp_path, monkeypatch):
     run = save_run(make_translator(tokenizer), tmp_path / "run")
     for trained, has_it, expected in (
         ("float32", True, torch.float32),
@@ -546,7 +546,7 @@ def test_runs_over_other_vocabularies_do_not_translate_together(tokenizer, tmp_p
         Translator.from_run(run.path, ensemble=[tmp_path / "nowhere"])
 
 
-def test_a_translation_begins_and_has_what_is_asked(translator):
+def test_translation_has_the_prefix_and_phrases(translator):
     lines = random_lines(6)
     free = translator.translate(lines)
     given = [
@@ -565,7 +565,7 @@ def test_a_translation_begins_and_has_what_is_asked(translator):
     assert found[4:] == ["", ""]
 
 
-def test_of_what_is_done_nothing_is_kept(translator, monkeypatch):
+def test_finished_jobs_are_not_kept_in_memory(translator, monkeypatch):
     monkeypatch.setattr("nmt.inference.inputs._MOST_ITEMS", 3)
     alive: set[int] = set()
     most = 0
@@ -584,7 +584,7 @@ def test_of_what_is_done_nothing_is_kept(translator, monkeypatch):
     assert most <= 9  # a window that is read, one that is searched, one that is written
 
 
-def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, translator, caplog):
+def test_unmet_constraint_is_named_and_the_line_translated(tokenizer, translator, caplog):
     line = random_lines(1)[0]
     many = tuple(f"w{index} w{index + 1} w{index + 2}" for index in range(1, 28, 3))
     given = [line, Input(line, phrases=("w3", "unheard")), Input(line, phrases=many)]
@@ -601,7 +601,7 @@ def test_what_cannot_be_had_is_named_and_the_line_is_translated(tokenizer, trans
 
 
 @pytest.mark.parametrize("search", ["greedy", "sampling", "diverse_beam"])
-def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, search):
+def test_phrases_are_refused_by_searches_without_support(tokenizer, search):
     translator = make_translator(tokenizer, search=search, beam_size=5)
     assert translator.translate(["w1", Input("w1", prefix="w2")])
     message = re.escape(
@@ -612,7 +612,7 @@ def test_phrases_are_refused_where_the_search_knows_nothing_of_them(tokenizer, s
         translator.translate(["w1", Input("w1", phrases=("w2",))])
 
 
-def test_what_is_lost_by_searching_again_is_named_too(tokenizer, translator, caplog, monkeypatch):
+def test_constraint_lost_in_the_second_search_is_named(tokenizer, translator, caplog, monkeypatch):
     asked = []
 
     def search_windows(runner, windows, report=None):
@@ -643,7 +643,7 @@ def test_the_last_word_of_a_prefix_may_go_on():
     assert any(re.match(r"a on\w", text) for text in written)
 
 
-def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
+def test_prefix_with_unknown_words_is_reported(translator, caplog):
     translator.translate([Input("w1", prefix="w2 unheard")])
     assert (
         "line 1: the prefix 'w2 unheard' has characters or words unknown to the model"
@@ -651,7 +651,7 @@ def test_a_prefix_that_is_not_all_known_is_told(translator, caplog):
     )
 
 
-def test_a_prefix_that_is_too_long_costs_no_other_line(translator, caplog):
+def test_too_long_prefix_does_not_affect_other_lines(translator, caplog):
     expected = translator.translate(["w1", "w2", Input("w1", prefix="w2")])
     given = ["w1", Input("w2", prefix="w1 " * 10), Input("w1", prefix="w2")]
     assert [one.texts for one in translator.translate(given)] == [one.texts for one in expected]
@@ -660,7 +660,7 @@ def test_a_prefix_that_is_too_long_costs_no_other_line(translator, caplog):
     assert message.endswith("); it is translated without the prefix")
 
 
-def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):
+def test_samples_depend_only_on_the_line(tokenizer):
     sampler = make_translator(tokenizer, search={"name": "sampling"}, n_best=2)
     lines = random_lines(30)
     together = sampler.translate([*lines, lines[0]])
@@ -672,7 +672,7 @@ def test_what_is_drawn_hangs_on_the_line_alone(tokenizer):
     assert texts(other.translate(lines)) != texts(together[:-1])
 
 
-def test_the_scores_of_texts_keep_what_was_held_against_them():
+def test_scores_of_texts_keep_their_penalties():
     """The penalties stay though a text in the tokenizer's own pieces has another probability."""
     text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
     pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
@@ -718,7 +718,7 @@ def test_forbidden_words_are_not_written(tokenizer, translator):
     ],
     ids=["samples", "beam"],
 )
-def test_what_is_most_like_the_others_is_taken(tokenizer, options):
+def test_most_similar_candidate_is_chosen(tokenizer, options):
     lines = [*random_lines(8), ""]
     finder = make_translator(tokenizer, **options, n_best=options["mbr_candidates"])
     candidates = finder.translate(lines)
@@ -830,7 +830,7 @@ class Hasty:
 
 
 @pytest.mark.parametrize("hastily", [False, True])
-def test_windows_are_the_same_though_what_follows_is_begun(translator, monkeypatch, hastily):
+def test_windows_do_not_depend_on_prefetching(translator, monkeypatch, hastily):
     words = [" ".join(WORDS[first : first + 5]) for first in range(12)]
     lines = ["", *words[:6], "", "", "", "", "", *words[6:], ""]
     expected = translator.translate(lines, with_alignments=True, with_scores=True)

@@ -30,12 +30,12 @@ def test_the_source_word_that_was_looked_at_most_is_copied() -> None:
     assert replace_unknown(TARGET, SOURCE, LOOKS, known) == ["Zorpel", "sieht", "der Glimmer."]
 
 
-def test_punctuation_alone_is_a_word_too() -> None:
+def test_single_punctuation_mark_is_a_word() -> None:
     source, target = EncodedWords([1], ["…"], [0]), EncodedWords([UNK], ["⁇"], [0])
     assert replace_unknown(target, source, np.ones((1, 2), np.float32), {}) == ["…"]
 
 
-def test_a_mark_that_is_no_unknown_word_stays() -> None:
+def test_mark_that_is_not_an_unknown_word_is_kept() -> None:
     words = ["was", "⁇", "⁇"]
     target = EncodedWords([7, UNK, 9], words, [0, 1, 2])
     assert replace_unknown(target, SOURCE, LOOKS, {}) == words
@@ -128,6 +128,6 @@ def test_a_dictionary_is_a_file_of_text(kind: str, tmp_path: Path) -> None:
     else:
         with path.open("wb") as file:
             file.truncate(20 * 10**9)
-    reason = "a NUL byte, which no text holds" if kind == "sparse" else "not a regular file"
+    reason = "NUL byte, so not text" if kind == "sparse" else "not a regular file"
     with pytest.raises(DataError, match=rf"dictionary.*: {reason}"):
         read_dictionary(path)

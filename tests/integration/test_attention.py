@@ -42,9 +42,7 @@ def error_rate(nmt: Command, run: str | Path) -> float:
     return float(found[1])
 
 
-def test_guided_attention_looks_where_it_is_told(
-    nmt: Command, in_corpus: Path, trained: Path
-) -> None:
+def test_guided_attention_follows_the_links(nmt: Command, in_corpus: Path, trained: Path) -> None:
     outcome = nmt(
         *("train", "tiny.yaml", "run=runs/guided", "training.max_epochs=10"),
         *("data.train.alignments=train.align", "training.guided_attention.weight=1"),
@@ -69,7 +67,7 @@ def test_alignments_that_do_not_fit(nmt: Command, in_corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("style", ["sutskever", "bahdanau"])
-def test_without_attention_there_is_nothing_to_align(
+def test_alignment_is_refused_without_attention(
     style: str, nmt: Command, in_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = ("model.attention=null", f"model.decoder.style={style}", *SHORT)
@@ -84,7 +82,7 @@ def test_without_attention_there_is_nothing_to_align(
             nmt("translate", "runs/none", "test.en", *asked).assert_refused(reason)
     told = json.loads(nmt("translate", "runs/none", "test.en", "--json").lines[0])
     assert told["translation"] and "alignment" not in told
-    needed = "needs an attention, and model.attention is null"
+    needed = "needs attention, but model.attention is null"
     for option in ("replace_unknown=true", "coverage_penalty=gnmt", "coverage_penalty=summary"):
         refused = nmt("translate", "runs/none", "test.en", "--set", option)
         refused.assert_refused(f"--set {option}: {needed}")
@@ -101,7 +99,11 @@ def test_without_attention_there_is_nothing_to_align(
     [
         (
             ["model.attention.score=uniform", "model.attention.alignment=hard"],
-            ["model.attention.alignment", "'uniform' scores all alike", "softmax"],
+            [
+                "model.attention.alignment",
+                "not supported with the constant score 'uniform'",
+                "softmax",
+            ],
         ),
         (["model.decoder.style=sutskever"], ["model.decoder.style", "model.attention: null"]),
         (["model.attention.num_heads=5"], ["model.attention.num_heads", "hidden_size (32)"]),
@@ -229,7 +231,7 @@ def test_alignments_that_cannot_be_had(nmt: Command, in_corpus: Path, trained: P
     )
 
 
-def test_a_second_run_that_is_none_is_told_before_the_first_is_loaded(
+def test_invalid_second_run_is_reported_before_loading_the_first(
     nmt: Command, in_corpus: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ("align", trained / "runs/tiny", "--source", "test.en", "--target", "test.de")
@@ -237,7 +239,7 @@ def test_a_second_run_that_is_none_is_told_before_the_first_is_loaded(
     nmt(*given, "--reverse", "nowhere").assert_refused("nowhere: no such folder")
 
 
-def test_lines_that_one_of_two_runs_cuts_are_told(
+def test_lines_cut_by_one_of_two_runs_are_reported(
     nmt: Command, in_corpus: Path, trained: Path
 ) -> None:
     shutil.copytree(trained / "runs/tiny", "runs/short")

@@ -38,7 +38,7 @@ def test_a_missing_corpus(train: Any) -> None:
 
 
 def test_a_folder_in_the_place_of_a_corpus(train: Any) -> None:
-    train("data.train.source=runs").assert_refused("runs: is a folder, where a file is needed")
+    train("data.train.source=runs").assert_refused("runs: is a folder; give a file")
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
@@ -78,12 +78,12 @@ def test_an_empty_corpus(train: Any) -> None:
 
 def test_only_blank_lines(train: Any) -> None:
     spoil("train.en", lambda text: b"  \n" * 400)
-    train().assert_refused("train.en and train.de", "none of the 400 pairs has text on both sides")
+    train().assert_refused("train.en and train.de", "no pair of 400 has text on both sides")
 
 
 def test_a_corpus_that_the_filters_leave_empty(train: Any) -> None:
     outcome = train("data.filters.max_length=1")
-    outcome.assert_refused("the filters leave nothing", "0 of 400 pairs kept (400 too long)")
+    outcome.assert_refused("no pair passes the filters", "0 of 400 pairs kept (400 too long)")
     assert not Path("runs/new").exists()
 
 
@@ -100,7 +100,7 @@ def test_a_tsv_line_without_a_tab(train: Any) -> None:
 
 def test_training_in_8_bits(nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
-    reason = "precision: 'int8' is for translating"
+    reason = "precision: 'int8' is only supported for translation"
     nmt("train", "tiny.yaml", "run=runs/new", "precision=int8").assert_refused(reason)
     assert not Path("runs/new").exists()
     outcome = nmt("check", "tiny.yaml", "precision=int8")
@@ -111,7 +111,7 @@ def test_training_in_8_bits(nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyP
 
 def test_compressed_text_that_is_cut_short(train: Any) -> None:
     Path("train.en").write_bytes(gzip.compress(Path("train.en").read_bytes())[:-20])
-    train().assert_refused("train.en: the gzip data is damaged or cut short")
+    train().assert_refused("train.en: the gzip data is corrupted or truncated")
 
 
 @pytest.mark.parametrize("command", ["train", "check"])
@@ -120,7 +120,7 @@ def test_a_schedule_without_room_is_refused_before_a_corpus_is_looked_for(
 ) -> None:
     limits = ("training.schedule={name: cosine, warmup: 9}", "training.max_updates=9")
     outcome = nmt(command, "tiny.yaml", "run=runs/new", "data.train.source=nowhere.en", *limits)
-    outcome.assert_refused("training.schedule.warmup: 9 is not less than the 9 updates")
+    outcome.assert_refused("training.schedule.warmup: must be less than the 9 updates")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_schedule_without_room_is_refused_before_a_corpus_is_looked_for(
         ("training.schedule={name: cosine, warmup: 1000000}", "warmup"),
     ],
 )
-def test_check_refuses_what_training_would(
+def test_check_refuses_the_same_configurations_as_train(
     override: str, part: str, nmt: Any, in_trained: Path
 ) -> None:
     outcome = nmt("check", "tiny.yaml", override)
@@ -199,7 +199,7 @@ def test_a_line_of_100_000_words_is_left_out_and_counted(train: Any) -> None:
 # The run.
 
 
-def test_a_run_that_is_there_is_not_written_over(nmt: Any, in_copy: Path, snapshot: Any) -> None:
+def test_existing_run_is_not_overwritten(nmt: Any, in_copy: Path, snapshot: Any) -> None:
     before = snapshot(in_copy)
     nmt("train", "tiny.yaml").assert_refused(
         "runs/tiny: already holds a run", "--resume", "--overwrite"
@@ -224,7 +224,7 @@ def test_overwrite_deletes_nothing_until_the_data_is_in_order(
     assert snapshot(in_copy) == before
 
 
-def test_overwrite_spares_a_folder_that_is_no_run(nmt: Any, in_copy: Path, snapshot: Any) -> None:
+def test_overwrite_keeps_a_folder_that_is_not_a_run(nmt: Any, in_copy: Path, snapshot: Any) -> None:
     Path("mine").mkdir()
     Path("mine/config.yaml").write_text("somebody: else\n")
     before = snapshot(in_copy)
@@ -244,7 +244,7 @@ def test_resume_with_another_model(nmt: Any, in_copy: Path) -> None:
     )
 
 
-def test_a_file_where_the_run_should_go(nmt: Any, in_copy: Path) -> None:
+def test_file_at_the_path_of_the_run_is_refused(nmt: Any, in_copy: Path) -> None:
     Path("taken").write_text("precious\n")
     for flags in ([], ["--overwrite"]):
         nmt("train", "tiny.yaml", "run=taken", *flags).assert_refused("taken: a file is in the way")
@@ -252,21 +252,22 @@ def test_a_file_where_the_run_should_go(nmt: Any, in_copy: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["translate", "evaluate"])
-def test_a_run_that_is_not_there(command: str, nmt: Any, in_trained: Path) -> None:
+def test_missing_run_is_reported(command: str, nmt: Any, in_trained: Path) -> None:
     nmt(command, "runs/none").assert_refused("runs/none: no such folder")
-    nmt(command, "tiny.yaml").assert_refused("tiny.yaml: is not a folder")
+    problem = "neither a run nor" if command == "translate" else "is not a folder"
+    nmt(command, "tiny.yaml").assert_refused(f"tiny.yaml: {problem}")
     nmt(command, "runs").assert_refused("runs: has no config.yaml")
 
 
 def test_a_run_of_another_version(nmt: Any, in_copy: Path) -> None:
     spoil("runs/tiny/config.yaml", lambda text: text.replace(b"version: 2", b"version: 3"))
-    nmt("translate", "runs/tiny").assert_refused("version", "this is version 3")
+    nmt("translate", "runs/tiny").assert_refused("version 3 is not supported")
 
 
 def test_a_config_of_another_version(nmt: Any, in_copy: Path) -> None:
     spoil("tiny.yaml", lambda text: b"version: 7\n" + text)
     nmt("train", "tiny.yaml", "run=runs/new").assert_refused(
-        "tiny.yaml", "version", "this is version 7; this nmt reads up to 2"
+        "tiny.yaml", "version 7 is not supported, only up to 2; use"
     )
 
 
@@ -306,7 +307,7 @@ def test_a_checkpoint_that_cannot_be_read(
     nmt("translate", "runs/tiny", *output).assert_refused(manifest, "ermission")
 
 
-def test_a_checkpoint_that_is_not_there(nmt: Any, in_copy: Path) -> None:
+def test_missing_checkpoint_is_reported(nmt: Any, in_copy: Path) -> None:
     outcome = nmt("translate", "runs/tiny", "--checkpoint", "step-77")
     outcome.assert_refused("checkpoints/step-77: no such checkpoint; available: best, last, step-")
     for path in checkpoint_files(".safetensors"):
@@ -453,11 +454,11 @@ def test_arguments_of_translate(
         (["translate", "--set", "mbr_candidates=3"], "--set mbr_candidates=3: has no effect"),
         (["translate", "--set", "n_best=3"], "--set n_best=3: has no effect here; give --n-best"),
         (["translate", "--json", "--scores"], "--scores: has no effect with --json"),
-        (["translate", "--average", "log"], "--average log: has no effect without further runs"),
+        (["translate", "--average", "log"], "--average log: has no effect without --ensemble RUN"),
         (["translate", "--beam-size", "3", "--set", "beam_size=4"],
          "decoding.beam_size: given twice (--beam-size 3 and --set beam_size=4); give it once"),
         (["translate", "--set", "search.groups=3", "--set", "search=beam"],
-         "--set search.groups=3: has no effect, as --set search=beam after it replaces"),
+         "--set search.groups=3: has no effect, as the later --set search=beam replaces"),
         (["rescore", "--source", "test.en", "--n-best", "x", "--set", "beam_size=3"],
          "--set beam_size=3: has no effect, as beam_size only applies to searches"),
         (["tune", "--search", "greedy"], "penalties do not affect a search with one hypothesis"),
@@ -601,13 +602,13 @@ def test_options_that_cannot_be(
     [
         ("missing.yaml", None, ["missing.yaml: no such file"]),
         ("list.yaml", b"- a\n- b\n", ["list.yaml"]),
-        ("glued.yaml", b"run:runs/x\n", ["not a text (a blank is missing behind ':')"]),
+        ("glued.yaml", b"run:runs/x\n", ["not a string (a space is missing after ':')"]),
         ("broken.yaml", b"run: [\n", ["broken.yaml"]),
         ("latin.yaml", b"run: \xfc\n", ["latin.yaml: not UTF-8"]),
         ("empty.yaml", b"", ["empty.yaml", "run"]),
     ],
 )
-def test_files_that_are_no_configuration(
+def test_invalid_configurations_are_refused(
     name: str, content: bytes | None, parts: list[str], nmt: Any, in_copy: Path
 ) -> None:
     if content is not None:
@@ -624,14 +625,12 @@ def test_a_run_behind_its_input(words: tuple[str, ...], nmt: Any, in_trained: Pa
 
 def test_a_run_in_the_place_of_a_configuration(nmt: Any, in_trained: Path) -> None:
     nmt("train", "runs/tiny", "--resume").assert_refused(
-        "runs/tiny: is a folder, not a YAML file; of a run, give runs/tiny/config.yaml"
+        "runs/tiny: is a folder, not a YAML file; did you mean runs/tiny/config.yaml?"
     )
     nmt("train", "runs").assert_refused("runs: is a folder, not a YAML file")
 
 
-def test_what_is_asked_of_translations_and_cannot_be(
-    nmt: Any, in_trained: Path, tmp_path: Path
-) -> None:
+def test_impossible_constraints_are_refused(nmt: Any, in_trained: Path, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     asked.write_text("one\n")
 
@@ -660,11 +659,11 @@ def test_what_is_asked_of_translations_and_cannot_be(
     ("argument", "bad", "warning"),
     [
         ("--prefixes", b"null " * 300, "line 2: the prefix has 300 tokens, above decoding"),
-        ("--prefixes", b"ne\xffun", "asked, line 2, byte 12: 0xff is no UTF-8 text; read as an em"),
-        ("--constraints", b"\xff", "asked, line 2, byte 10: 0xff is no UTF-8 text; read as an em"),
+        ("--prefixes", b"ne\xffun", "asked, line 2, byte 12: 0xff is not UTF-8; read as an empty"),
+        ("--constraints", b"\xff", "asked, line 2, byte 10: 0xff is not UTF-8; read as an empty"),
     ],
 )
-def test_a_bad_line_of_what_is_asked_costs_no_other(
+def test_bad_constraint_line_does_not_affect_other_lines(
     argument: str, bad: bytes, warning: str, nmt: Any, in_trained: Path, tmp_path: Path
 ) -> None:
     asked = tmp_path / "asked"

@@ -45,7 +45,7 @@ def steady_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("steady_machine")
-def test_sizes_batches_and_time_are_those_of_the_training(nmt: Command, in_trained: Path) -> None:
+def test_check_reports_sizes_batches_and_time_of_training(nmt: Command, in_trained: Path) -> None:
     results = json.loads(Path("runs/tiny/results.json").read_text())
     metadata = json.loads(Path("runs/tiny/checkpoints/last/metadata.json").read_text())
     tokens, epochs = metadata["counters"]["num_tokens"], results["epochs"]

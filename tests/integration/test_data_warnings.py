@@ -16,7 +16,7 @@ def test_a_validation_set_of_training_pairs_is_warned_of(
     steered = ("training.validation.best=loss", "training.early_stopping=null")
     outcome = nmt(command, "tiny.yaml", *options, *short, *steered)
     assert outcome.code == 0, outcome.err
-    told = "data.valid: 400 of 400 pairs (100.0%) are training pairs as well, so that its scores"
+    told = "data.valid: 400 of 400 pairs (100.0%) are also training pairs, so its scores"
     assert outcome.err.count(told) == 1
 
 
@@ -56,12 +56,12 @@ def test_check_advises_on_rate_warm_up_and_size(nmt: Command, in_copy: Path) -> 
     outcome = nmt("check", "tiny.yaml", "run=runs/new", *large, *rate)
     assert outcome.code == 0, outcome.err
     for told in (
-        "training.optimizer.learning_rate: 3 is far above what adam with gated cells learns with",
-        "training.schedule.warmup: 4,000 updates, of ",
-        "target tokens, which they learn by heart; use more text, or a small model: model.",
+        "training.optimizer.learning_rate: 3 is far above the useful range of adam with gated",
+        "training.schedule.warmup: 4,000 updates, but the training has only ",
+        "target tokens; use more text, or a smaller model: model.",
     ):
         assert told in outcome.err
-    fitting = outcome.err.partition("small model: ")[2].splitlines()[0].split()
+    fitting = outcome.err.partition("smaller model: ")[2].splitlines()[0].split()
     outcome = nmt("check", "tiny.yaml", "run=runs/new", *fitting)
     assert outcome.code == 0 and outcome.err.count("; set it to ") == 0, outcome.err
-    assert "by heart" not in outcome.err
+    assert "will memorize" not in outcome.err

@@ -5,9 +5,7 @@ from pathlib import Path
 from .conftest import Command
 
 
-def test_a_diverging_training_is_refused_again_when_it_is_resumed(
-    nmt: Command, in_copy: Path
-) -> None:
+def test_diverged_training_is_refused_again_on_resume(nmt: Command, in_copy: Path) -> None:
     train = ("train", "tiny.yaml", "run=runs/wild", "training.optimizer.learning_rate=20")
     options = ("training.clip_norm=null", "training.validation.every=20", "data.test=null")
     for more in ((), ("--resume",)):

@@ -26,7 +26,7 @@ SENTENCES = "one two three .\nnine nine .\nfive four .\n"
 RIGHT = ["drei zwei eins .", "neun neun .", "vier fünf ."]
 
 
-def test_a_run_holds_what_the_design_says(in_trained: Path) -> None:
+def test_run_has_the_documented_files(in_trained: Path) -> None:
     run = in_trained / "runs" / "tiny"
     log = (run / "train.log").read_text()
     assert "train.en and train.de: 400 of 400 pairs kept" in log
@@ -71,7 +71,7 @@ def test_at_a_terminal_each_line_is_answered_before_the_next(in_trained: Path) -
     os.close(keyboard)
 
 
-def test_where_the_model_looked_is_shown_beside_the_translation(nmt: Any) -> None:
+def test_attention_is_shown_with_the_translation(nmt: Any) -> None:
     outcome = nmt("translate", "runs/tiny", "--attention", stdin=b"one two .\n\nnine .\n")
     assert outcome.lines == ["zwei eins .", "", "neun ."]
     tables = outcome.err.split("from 75%\n")[:-1]
@@ -80,7 +80,7 @@ def test_where_the_model_looked_is_shown_beside_the_translation(nmt: Any) -> Non
     assert tables[0].splitlines()[1].startswith("zwei") and "█" in tables[0]
 
 
-def test_what_the_model_does_not_know_is_told(nmt: Any) -> None:
+def test_unknown_words_are_reported(nmt: Any) -> None:
     outcome = nmt("translate", "runs/tiny", stdin=b"one two .\nforty two .\n")
     assert outcome.err == "nmt: warning: line 2: 1 of 3 tokens is unknown to the model\n"
     assert len(outcome.lines) == 2
@@ -111,7 +111,7 @@ def test_an_output_in_gz_is_compressed(nmt: Any, in_copy: Path, words: tuple[str
     assert gzip.decompress(Path("packed.gz").read_bytes()) == Path("plain").read_bytes() != b""
 
 
-def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
+def test_any_line_gives_one_line(nmt: Any) -> None:
     lines = [
         *(
             b"",
@@ -135,7 +135,7 @@ def test_whatever_a_line_holds_one_line_comes_out(nmt: Any) -> None:
     assert len(outcome.out.split("\n")) == len(lines) + 1
     assert outcome.lines[:3] == ["", "", "eins ."]
     assert outcome.lines[-1] == "zwei ."
-    assert "nmt: warning: stdin, line 4, byte 12: 0xff is no UTF-8 text" in outcome.err
+    assert "nmt: warning: stdin, line 4, byte 12: 0xff is not UTF-8" in outcome.err
     assert "nmt: warning: stdin, line 5, byte" in outcome.err
 
 
@@ -243,20 +243,18 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
     ("content", "part"),
     [
         ("0 ||| eins\nzwei\n", "n-best, line 2: must be `line ||| translation ||| ...`"),
-        ("3 ||| eins\n", "n-best: line 3 is not in test.en (lines count from 0); give"),
+        ("3 ||| eins\n", "source (lines count from 0); give the sources of this list"),
         ("1 ||| eins\n0 ||| zwei\n", "n-best: line 0 follows line 1; sort the list"),
     ],
 )
-def test_an_n_best_list_that_is_none(content: str, part: str, nmt: Any, tmp_path: Path) -> None:
+def test_invalid_n_best_list_is_refused(content: str, part: str, nmt: Any, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("one .\ntwo .\n")
     (tmp_path / "n-best").write_text(content)
     given = ("--source", tmp_path / "source", "--n-best", tmp_path / "n-best")
     nmt("rescore", "runs/tiny", *given).assert_refused(part)
 
 
-def test_penalties_of_the_run_are_tried_and_kept_where_none_is_better(
-    nmt: Any, in_copy: Path
-) -> None:
+def test_penalties_of_the_run_are_tried_and_kept_if_best(nmt: Any, in_copy: Path) -> None:
     given = ("tune", "runs/tiny", "--length-penalties", "none, word_reward,0.7")
     before = Path("runs/tiny/config.yaml").read_bytes()
     outcome = nmt(*given, "--coverage-penalties", "none,0.3", "--metric", "chrf", "--dry-run")
@@ -318,7 +316,7 @@ def test_a_grid_of_penalties_with_options(nmt: Any, in_copy: Path) -> None:
     ("values", "higher_is_better"),
     [([1.5, 1.0, 2.0, 4.0, 3.0, 4.0, 0.0], True), ([3.5, 3.0, 2.0, 1.0, 2.0, 1.0, 4.0], False)],
 )
-def test_the_best_penalties_are_written_where_they_are_significantly_better(
+def test_best_penalties_are_saved_if_significantly_better(
     values: list[float],
     higher_is_better: bool,
     p_value: float,
@@ -437,7 +435,7 @@ def test_the_score_of_the_search_is_that_of_nmt_score(nmt: Any, tmp_path: Path) 
     )
 
 
-def test_greedy_and_length_penalties_can_be_asked_for(nmt: Any) -> None:
+def test_greedy_and_length_penalties_can_be_set(nmt: Any) -> None:
     plain = nmt("translate", "runs/tiny", "--scores", stdin=b"one two .")
     for options in (["--beam-size", "1"], ["--length-penalty", "none"]):
         outcome = nmt("translate", "runs/tiny", "--scores", *options, stdin=b"one two .")
@@ -558,7 +556,7 @@ def test_gold_alignments_must_be_as_many_as_the_pairs(
     outcome.assert_refused(problem, "needs one line for each pair")
 
 
-def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
+def test_check_reports_sizes_and_changes_nothing(nmt: Any, snapshot: Any) -> None:
     before = snapshot(Path.cwd())
     outcome = nmt("check", "tiny.yaml", "data.cache=cache")
     assert outcome.code == 0, outcome.err
@@ -575,7 +573,7 @@ def test_check_tells_sizes_and_touches_nothing(nmt: Any, snapshot: Any) -> None:
     assert re.fullmatch(r"about [\d,]+ MiB \(weights .*\)", told["memory"])
     assert re.search(r"target tokens a second, on cpu in float32, [12] threads?$", told["speed"])
     assert re.fullmatch(
-        r"about \d+ s an epoch, \d+ s for 16 epochs, on this machine; validations come on top",
+        r"about \d+ s an epoch, \d+ s for 16 epochs on this machine, without validations",
         told["time"],
     )
     assert snapshot(Path.cwd()) == before
@@ -598,7 +596,7 @@ def test_the_checkpoint_can_be_chosen(nmt: Any) -> None:
     assert outcome.lines == RIGHT
 
 
-def test_a_finished_run_is_left_alone_by_resume(nmt: Any, in_copy: Path) -> None:
+def test_resume_does_not_change_a_finished_run(nmt: Any, in_copy: Path) -> None:
     weights = sorted(Path("runs/tiny/checkpoints/best").glob("*.safetensors"))
     before = [path.read_bytes() for path in weights]
     assert nmt("train", "tiny.yaml", "--resume").code == 0
@@ -606,7 +604,7 @@ def test_a_finished_run_is_left_alone_by_resume(nmt: Any, in_copy: Path) -> None
     assert [path.read_bytes() for path in weights] == before
 
 
-def test_overwrite_starts_anew(nmt: Any, in_copy: Path) -> None:
+def test_overwrite_starts_again(nmt: Any, in_copy: Path) -> None:
     outcome = nmt("train", "tiny.yaml", "--overwrite", "training.max_epochs=1")
     assert outcome.code == 0, outcome.err
     assert "max_epochs: 1" in Path("runs/tiny/config.yaml").read_text()

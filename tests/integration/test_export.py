@@ -72,7 +72,7 @@ def test_it_translates_as_the_run_does(
             assert one["log_probability"] == pytest.approx(other["log_probability"], abs=1e-4)
 
 
-def test_what_goes_in_and_what_comes_out(
+def test_inputs_and_outputs_of_the_graph(
     nmt: Command, in_trained: Path, exported: Path, tmp_path: Path
 ) -> None:
     expected = nmt("translate", "runs/tiny", stdin=INPUT).lines
@@ -102,7 +102,7 @@ def test_a_forked_child_translates_as_its_parent_does(in_trained: Path, exported
     assert in_forked_child(work) == expected
 
 
-def test_a_reader_that_has_enough_is_no_error(exported: Path, tmp_path: Path) -> None:
+def test_reader_that_stops_early_is_not_an_error(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"one two three .\n" * 9000)  # more than a pipe holds
     command = [sys.executable, "-m", "nmt", "translate", str(exported), str(tmp_path / "in")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -114,7 +114,7 @@ def test_a_reader_that_has_enough_is_no_error(exported: Path, tmp_path: Path) ->
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev/full")
 @pytest.mark.parametrize("way", ["stdout", "-o"])
-def test_a_full_disk_is_told_in_one_line(exported: Path, way: str) -> None:
+def test_full_disk_is_one_line(exported: Path, way: str) -> None:
     command = [sys.executable, "-m", "nmt", "translate", str(exported)]
     command += ["-o", "/dev/full"] if way == "-o" else []
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -128,7 +128,7 @@ def test_a_full_disk_is_told_in_one_line(exported: Path, way: str) -> None:
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
-def test_how_far_it_is_is_told_with_each_batch(exported: Path, num_threads: int) -> None:
+def test_progress_is_reported_with_each_batch(exported: Path, num_threads: int) -> None:
     told: list[int] = []
     translator = ExportedTranslator.open(exported, batch_tokens=5, num_threads=num_threads)
     (_,) = translator.translate_windows([*LINES, "", *LINES], report=told.append)
@@ -204,7 +204,7 @@ def test_ten_lines_that_are_cut_are_named(exported: Path, caplog: pytest.LogCapt
         (("--beam-size", "1000"), ("beam_size: must be 1 to ", "not 1000")),
     ],
 )
-def test_what_it_cannot_do(
+def test_unsupported_arguments_of_an_exported_model_are_refused(
     nmt: Command, exported: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
     nmt("translate", exported, *arguments, stdin=b"one\n").assert_refused(*parts)
@@ -220,7 +220,7 @@ def test_no_pytorch_is_loaded(exported: Path) -> None:
     assert len(ended.stdout.splitlines()) == len(LINES)
 
 
-def test_one_process_alone(
+def test_single_process(
     nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nmt("translate", exported, "-o", exported, stdin=INPUT).assert_refused("is also an input")
@@ -276,7 +276,7 @@ def test_every_option_of_decoding_is_known() -> None:
     assert set(_EXPORTED) <= DecodingConfig.model_fields.keys()
 
 
-def test_files_that_are_none(nmt: Command, exported: Path, tmp_path: Path) -> None:
+def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.onnx"
     other.write_text("no model")
     nmt("translate", other, stdin=b"one\n").assert_refused(
@@ -386,7 +386,7 @@ def test_a_file_that_was_damaged_on_its_way(nmt: Command, exported: Path, tmp_pa
         (("--checkpoint", "step-1"), ("step-1",)),
     ],
 )
-def test_what_is_not_exported(
+def test_unsupported_options_are_not_exported(
     nmt: Command, in_trained: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
     path = in_trained.parent / "none.onnx"
@@ -394,7 +394,9 @@ def test_what_is_not_exported(
     assert not path.exists()
 
 
-def test_where_it_goes(nmt: Command, in_trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_names_a_missing_folder_run_or_package(
+    nmt: Command, in_trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nmt("export", "runs/tiny", "-o", "none/x.onnx").assert_refused("its folder does not exist")
     nmt("export", "runs/none", "-o", "x.onnx").assert_refused("runs/none")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -112,9 +112,7 @@ def test_every_number_is_refused_in_one_line_or_loads(in_trained: Path) -> None:
         "device=cuda:99999999999999999999",
     ],
 )
-def test_check_and_train_refuse_what_would_take_hours_or_all_memory(
-    option: str, nmt: Any, in_copy: Path
-) -> None:
+def test_check_and_train_refuse_extreme_values(option: str, nmt: Any, in_copy: Path) -> None:
     for command in ("check", "train"):
         begun = time.process_time()
         nmt(command, "tiny.yaml", "run=runs/new", option).assert_refused(option.partition("=")[0])
@@ -156,7 +154,7 @@ def is_harmless(code: int, err: str, seconds: float, num_bytes: int) -> bool:
 
 
 @pytest.mark.slow
-def test_what_loads_does_no_harm(nmt: Any, in_copy: Path) -> None:
+def test_loadable_files_are_harmless(nmt: Any, in_copy: Path) -> None:
     short = [
         "training.max_updates=3",
         "training.max_epochs=2",

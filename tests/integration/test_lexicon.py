@@ -56,7 +56,7 @@ def test_translations_by_a_shortlist(nmt: Command, in_copy: Path) -> None:
     for one, other in zip(told.lines, scored.lines, strict=True):
         assert float(one.split("\t")[1]) == pytest.approx(float(other.split("\t")[0]), abs=1e-4)
     nmt("translate", "runs/tiny", "test.en", "--shortlist", "--search", "sampling").assert_refused(
-        "shortlist", "sampling draws from the whole vocabulary; leave it out"
+        "shortlist", "is not supported with sampling; leave it out"
     )
     nmt("translate", "runs/tiny", "--set", "shortlist.candidates=65").assert_refused("64")
 
@@ -122,7 +122,7 @@ def test_who_does_not_translate_needs_no_lexicon(nmt: Command, in_copy: Path) ->
     nmt("translate", "runs/tiny", "test.en").assert_refused("has no lexicon")
 
 
-def test_what_a_lexicon_cannot_be_made_of(nmt: Command, in_copy: Path) -> None:
+def test_invalid_lexicon_sources_are_refused(nmt: Command, in_copy: Path) -> None:
     nmt("lexicon", "runs/none").assert_refused("runs/none: no such folder")
     nmt("lexicon", "runs/tiny", "--iterations", 0).assert_refused(
         "must be a whole number from 1 to"

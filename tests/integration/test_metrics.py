@@ -70,7 +70,7 @@ def test_a_resumed_run_keeps_its_tokenizer(nmt: Any, in_chinese: Path) -> None:
     given = ("tokenizer.name=characters", *SHORT[1:], "training.max_epochs=3", "--resume")
     outcome = nmt("train", "tiny.yaml", *given)
     assert outcome.code == 0, outcome.err
-    assert "resumes with other options: training.max_epochs (2 -> 3)\n" in outcome.err
+    assert "resuming with other options: training.max_epochs (2 -> 3)\n" in outcome.err
 
 
 def test_evaluate_and_mbr_use_the_tokenizer_of_the_run(nmt: Any, in_chinese: Path) -> None:
@@ -119,7 +119,7 @@ def test_evaluate_takes_metrics_with_options(nmt: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("bleu,bleu", "'bleu' is in the list before; give this one a name of its own, as in "),
+        ("bleu,bleu", "'bleu' is listed twice; give this one another name, as in "),
         ("{name: chrf, word_ordr: 2}", "unknown option 'word_ordr' of metric 'chrf' (did you mean"),
         ("{name: chrf, word_order: two}", "word_order: must be a whole number, not 'two'"),
         ("{name: chrf", "--metrics {name: chrf: line 1: not YAML: expected ',' or '}'"),
@@ -131,11 +131,11 @@ def test_metrics_that_evaluate_refuses(given: str, message: str, nmt: Any) -> No
     nmt("evaluate", "runs/tiny", "--metrics", given).assert_refused(message)
 
 
-def test_metrics_that_training_refuses_at_once(nmt: Any, in_chinese: Path) -> None:
+def test_invalid_metrics_are_refused_before_training(nmt: Any, in_chinese: Path) -> None:
     for command in ("train", "check"):
         twice = "training.validation.metrics=[bleu, bleu]"
         nmt(command, "tiny.yaml", "run=x", twice).assert_refused(
-            "training.validation.metrics[1]: 'bleu' is in the list before; give this one a name"
+            "training.validation.metrics[1]: 'bleu' is listed twice; give this one another name"
         )
         mecab = "training.validation.metrics=[{name: bleu, tokenize: ja-mecab}]"
         nmt(command, "tiny.yaml", "run=x", mecab).assert_refused(

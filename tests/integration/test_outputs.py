@@ -86,7 +86,7 @@ def test_places_that_no_argument_names_are_locked_too(nmt: Any, in_writing: Path
             nmt(command, "runs/tiny").assert_refused("runs/tiny: another process")
     with open_folder(Path("plots")):
         nmt("align", "runs/tiny", *PAIR, "--plot", "plots").assert_refused(
-            "plots: another process is writing it"
+            "plots: is being written by another process"
         )
 
 
@@ -112,7 +112,7 @@ def test_overwriting_a_run_deletes_nothing_that_the_new_one_reads(nmt: Any, in_c
 
 
 @pytest.mark.parametrize("name", sorted(WRITERS.keys() - {"export"}))
-def test_a_named_pipe_gets_what_a_file_would(name: str, nmt: Any, in_writing: Path) -> None:
+def test_named_pipe_gets_the_same_output_as_a_file(name: str, nmt: Any, in_writing: Path) -> None:
     assert nmt(*WRITERS[name], "file").code == 0
     os.mkfifo("pipe")
     read: list[bytes] = []
@@ -128,7 +128,7 @@ def test_a_named_pipe_gets_what_a_file_would(name: str, nmt: Any, in_writing: Pa
         assert read[0] == Path("file").read_bytes()
 
 
-def test_stdout_by_its_name_is_in_order_with_what_is_printed(nmt: Any, in_trained: Path) -> None:
+def test_named_stdout_keeps_the_order_of_prints(nmt: Any, in_trained: Path) -> None:
     printed = nmt("evaluate", "runs/tiny", "--metrics", "bleu").lines
     outcome = nmt("evaluate", "runs/tiny", "--metrics", "bleu", "-o", "/dev/stdout")
     assert outcome.code == 0, outcome.err
@@ -158,7 +158,7 @@ def test_an_input_is_not_appended_to(nmt: Any, in_copy: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [(), ("-",)])
-def test_what_stdin_comes_from_is_not_overwritten(
+def test_file_behind_stdin_is_not_overwritten(
     given: tuple[str, ...], nmt: Any, in_copy: Path
 ) -> None:
     stdin = os.dup(0)
@@ -173,7 +173,7 @@ def test_what_stdin_comes_from_is_not_overwritten(
         os.close(stdin)
 
 
-def test_an_exported_model_goes_through_a_pipe(
+def test_exported_model_can_be_written_to_a_pipe(
     nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nmt.export import exporter
@@ -227,7 +227,7 @@ def test_each_line_is_answered_before_the_next_is_written(in_trained: Path) -> N
         assert process.wait() == 0
 
 
-def test_line_buffering_gives_what_reading_ahead_does(nmt: Any, in_trained: Path) -> None:
+def test_line_buffering_gives_the_same_translations(nmt: Any, in_trained: Path) -> None:
     with_prefixes = ("translate", "runs/tiny", "test.en", "--prefixes", "test.de", "--json")
     expected = [json.loads(line)["translation"] for line in nmt(*with_prefixes).lines]
     outcome = nmt(*with_prefixes, "--line-buffered", "-o", "/dev/stdout")
@@ -241,7 +241,7 @@ def test_line_buffering_gives_what_reading_ahead_does(nmt: Any, in_trained: Path
         (("--workers", "2"), "--line-buffered: cannot be combined with several processes; use one"),
     ],
 )
-def test_what_cannot_be_line_buffered_is_refused(
+def test_line_buffering_is_refused_for_files_and_workers(
     words: tuple[str, ...], message: str, nmt: Any, in_trained: Path
 ) -> None:
     nmt("translate", "runs/tiny", "test.en", "--line-buffered", *words).assert_refused(message)

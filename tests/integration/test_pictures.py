@@ -104,7 +104,7 @@ def test_train_translate_evaluate_score_align(pictures: Path, nmt: Callable) -> 
         "--reverse runs/tiny: not supported for grids, which runs/tiny reads; leave it out"
     )
     nmt("translate", "runs/tiny").assert_refused("give an .npz file")
-    nmt("translate", "runs/tiny", "test.txt").assert_refused("test.txt: no .npz file")
+    nmt("translate", "runs/tiny", "test.txt").assert_refused("test.txt: not a valid .npz file")
 
 
 def test_large_grids_are_cut_and_a_run_is_resumed(pictures: Path, nmt: Callable) -> None:
@@ -127,7 +127,7 @@ def test_training_starts_from_a_run_on_grids(pictures: Path, nmt: Callable) -> N
     assert (first["kind"], first["update"]) == ("validation", 0)
     other = ("run=runs/other", tuned[1], "model.encoder.max_rows=9")
     nmt("train", "tiny.yaml", *other).assert_refused(
-        "model.encoder.max_rows: not that of start_from (16 -> 9), whose tokenizers and weights"
+        "model.encoder.max_rows: differs from start_from (16 -> 9), whose tokenizers and weights"
     )
 
 
@@ -144,7 +144,7 @@ def test_bad_grids_are_refused(pictures: Path, nmt: Callable, split: str) -> Non
     np.savez(f"{split}.npz", **{**good, "arr_2": np.zeros((2, 2, 5))})
     nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: 5 channels")
     np.savez(f"{split}.npz", **{**good, "arr_2": np.full((2, 2, 6), np.nan)})
-    nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: holds NaN")
+    nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: has NaN")
     np.savez(f"{split}.npz", **{**good, "arr_2": np.full((2, 2, 6), None)})
     nmt("train", "tiny.yaml").assert_refused(f"{split}.npz: array arr_2: pickled")
     np.savez(f"{split}.npz", **good, **{f"arr_{len(good)}": np.zeros((2, 2, 6))})
@@ -154,11 +154,14 @@ def test_bad_grids_are_refused(pictures: Path, nmt: Callable, split: str) -> Non
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("tokenizer.shared=true", "tokenizer.shared: grids have no vocabulary to share"),
+        ("tokenizer.shared=true", "tokenizer.shared: is not supported for grids"),
         ("model.encoder.cell=gru", "unknown"),
         ("model.encoder.name=conv", "model.encoder"),
-        ("data.filters.deduplicate=true", "compares text"),
-        ("data.test={source: a, target: b, grids: null}", "data.test: model.encoder is 'grid'"),
+        ("data.filters.deduplicate=true", "is not supported for grids"),
+        (
+            "data.test={source: a, target: b, grids: null}",
+            "data.test: must be grids for model.encoder 'grid'",
+        ),
     ],
 )
 def test_options_that_do_not_fit(

@@ -42,7 +42,7 @@ def test_it_moves_with_each_batch(in_copy: Path) -> None:
     assert steps("translate", "runs/tiny", *words) == ["0/5", "1/5", "2/5", "3/5", "5/5"]
 
 
-def test_what_was_done_before_counts(in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_lines_done_before(in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.inference.inputs._MOST_ITEMS", 2)
     Path("input.en").write_text("one .\n" * 5)
     words = ("translate", "runs/tiny", "input.en", "-o", "out")

@@ -87,7 +87,7 @@ GIVES: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def test_every_command_gives_what_the_readme_says(nmt: Any, in_place_of_the_demo: Path) -> None:
+def test_every_command_of_the_readme_works(nmt: Any, in_place_of_the_demo: Path) -> None:
     ran, odd = set(), []
     for command in commands():
         piped = re.fullmatch(r"echo '(?P<text>.*)' \| (?P<command>nmt .*)", command)
@@ -98,7 +98,7 @@ def test_every_command_gives_what_the_readme_says(nmt: Any, in_place_of_the_demo
         outcome = nmt(*words[1:], stdin=f"{piped['text']}\n".encode() if piped else b"")
         assert outcome.code == 0, f"{command}\n{outcome.err}"
         if plain.endswith(" --resume"):
-            assert "the run is finished already" in outcome.err
+            assert "the run is already finished" in outcome.err
             continue
         output, files = GIVES[plain]
         if not re.fullmatch(output, outcome.out):

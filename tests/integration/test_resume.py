@@ -166,7 +166,7 @@ def without_times(tree: Any) -> Any:
     return [without_times(item) for item in tree] if isinstance(tree, list) else tree
 
 
-def test_killed_three_times_it_is_the_unbroken_run(corpus: Path, unbroken: Run) -> None:
+def test_run_killed_three_times_equals_an_uninterrupted_run(corpus: Path, unbroken: Run) -> None:
     run = Run(corpus, "killed")
     for number, point in enumerate(KILL_POINTS):
         process = run.start(*(["--resume"] if number else []))
@@ -193,7 +193,7 @@ def test_a_signal_finishes_the_update_and_saves(
         with monkeypatch.context() as patch:
             send_at(patch, update, number)
             assert run.train(*resume) == code
-        assert f"interrupted at update {update}, all is saved: --resume" in capsys.readouterr().err
+        assert f"interrupted at update {update}; saved, and --resume" in capsys.readouterr().err
         metadata = json.loads((run.path / "checkpoints/last/metadata.json").read_text())
         assert metadata["counters"]["update"] == update == run.latest_update()
     assert run.train("--resume") == 0
@@ -231,15 +231,15 @@ def test_a_signal_breaks_a_validation_off(
     run.assert_equal(unbroken)
 
 
-def test_a_finished_run_is_left_alone(unbroken: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_finished_run_is_not_changed(unbroken: Run, capsys: pytest.CaptureFixture[str]) -> None:
     before = unbroken.files()
     assert unbroken.train("--resume") == 0
-    message = f"the run is finished already: max_updates ({NUM_UPDATES}) reached; nothing to do"
+    message = f"the run is already finished: max_updates ({NUM_UPDATES}) reached; nothing to do"
     assert message in capsys.readouterr().err
     assert unbroken.files() == before
 
 
-def test_a_finished_run_goes_on_where_the_limit_is_raised(
+def test_finished_run_resumes_with_a_higher_limit(
     corpus: Path, unbroken: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It becomes what it would be with that limit from the start."""
@@ -255,7 +255,7 @@ def test_other_options_are_refused(unbroken: Run, capsys: pytest.CaptureFixture[
     before = unbroken.files()
     assert unbroken.train("--resume", "training.clip_norm=2", "training.log_every=7") == 2
     error = capsys.readouterr().err
-    assert "started with other options: training.clip_norm (1.0 -> 2.0); put them back" in error
+    assert "started with other options: training.clip_norm (1.0 -> 2.0); restore them" in error
     assert unbroken.files() == before
 
 
@@ -295,7 +295,7 @@ def test_a_checkpoint_without_its_manifest_is_damaged_and_not_none(
     assert (run.files(), run.metrics()) == before
 
 
-def test_broken_off_after_the_limit_was_raised_it_is_not_finished(
+def test_interrupted_run_with_a_raised_limit_is_not_finished(
     corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(corpus, "raised-and-broken-off")
@@ -324,12 +324,12 @@ def test_a_run_that_has_trained_and_lacks_its_last_checkpoint_is_refused(
     (run.path / "results.json").unlink()
     before = snapshot(run.path)
     assert run.train("--resume") == 2
-    best = f"start another run with its best weights (start_from={run.path} run=PATH), "
+    best = f"start another run from its best weights (start_from={run.path} run=PATH), "
     assert capsys.readouterr().err.endswith(
-        f"nmt: error: {run.path}/checkpoints/last: missing, but the run has trained, and without "
-        "it cannot be resumed; bring it back from a copy of the run, "
+        f"nmt: error: {run.path}/checkpoints/last: missing, so the run cannot be resumed; restore "
+        "it from a copy, "
         f"{'' if 'best' in lost else best}or train from the beginning with --overwrite, which "
-        "deletes all that is there\n"
+        "deletes the run\n"
     )
     assert {**snapshot(run.path), f"{run.path}/train.log": b""} == {
         **before,
@@ -387,7 +387,7 @@ def test_a_run_that_has_lost_its_best_checkpoint_is_refused(
     for most in (6, 12):  # it is finished, and it is not
         assert run.train("--resume", f"training.max_updates={most}") == 2
         error = capsys.readouterr().err
-        assert f"{checkpoints}/best: missing, but the run has had one (loss " in error
+        assert f"{checkpoints}/best: missing, but the run had one (loss " in error
         assert f"or put another checkpoint of {checkpoints} in its place" in error
         assert run.files() == before
     shutil.copytree(checkpoints / "step-6", checkpoints / "best")
@@ -402,7 +402,7 @@ def test_measurements_that_are_missing_are_mentioned(
     size = (run.path / "metrics.jsonl").stat().st_size
     (run.path / "metrics.jsonl").unlink()
     assert run.train("--resume", "training.max_updates=4") == 0
-    told = f"metrics.jsonl: {size:,} of {size:,} bytes are missing, so that it lacks what was"
+    told = f"metrics.jsonl: {size:,} of {size:,} bytes are missing, so earlier metrics are lost"
     assert told in capsys.readouterr().err
     assert [row["update"] for row in run.metrics() if row["kind"] == "train"] == [3, 4]
 
@@ -452,7 +452,7 @@ def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
         target.write("ba\n")
     assert run.train("--resume", "training.max_updates=3") == 2
     assert config.read_bytes() == before
-    told = "resumes with other options: training.max_updates (2 -> 3)"
+    told = "resuming with other options: training.max_updates (2 -> 3)"
     assert told not in (run.path / "train.log").read_text()
     for name in ("source", "target"):
         shutil.copy(corpus / f"{name}.txt", own_corpus)
@@ -462,7 +462,7 @@ def test_a_resume_that_is_refused_leaves_the_configuration_as_it_was(
     assert load_config(config).training.max_updates == 3
 
 
-def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
+def test_refused_resume_only_saves_resolved_auto_options(
     own_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other processes read that in the configuration, before anything can be refused."""
@@ -478,7 +478,7 @@ def test_of_a_refused_resume_only_what_it_found_for_auto_is_kept(
     assert config.read_text() == before
 
 
-def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
+def test_lost_process_suggests_resume_if_possible(
     own_corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def lose(trainer: Trainer) -> str:
@@ -494,7 +494,7 @@ def test_where_a_process_is_lost_a_resume_is_named_if_there_is_one(
     capsys.readouterr()
     assert run.train("--resume", "training.max_updates=3") == 2
     assert capsys.readouterr().err.endswith(
-        "nmt: error: another has died; where torchrun does not restart by itself, --resume "
+        "nmt: error: another has died; if torchrun does not restart, --resume "
         "continues from the last checkpoint\n"
     )
 
@@ -508,7 +508,7 @@ def test_a_validation_set_that_has_changed_is_noticed(
     valid.write_text(text.upper())
     before = run.files(), run.metrics()
     assert run.train("--resume", "training.max_updates=3") == 2
-    told = f"{valid} and {valid}: the validation set has changed since the run was started; bring"
+    told = f"{valid} and {valid}: the validation set has changed since the run was started; restore"
     assert told in capsys.readouterr().err
     assert (run.files(), run.metrics()) == before
     valid.write_text(text)
@@ -521,7 +521,7 @@ def test_a_cosine_is_not_stretched(corpus: Path, capsys: pytest.CaptureFixture[s
     assert run.train("training.max_updates=4", cosine) == 0
     before = run.files(), run.metrics()
     assert run.train("--resume", "training.max_updates=8", cosine) == 2
-    assert "ends at update 4, and with these options it would at 8" in capsys.readouterr().err
+    assert "ends at update 4, but at 8 with these options" in capsys.readouterr().err
     assert (run.files(), run.metrics()) == before
 
 
@@ -548,7 +548,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_is_prepared_for_a_new_run_is_prepared_and_told_once(
+def test_new_run_is_prepared_and_logged_once(
     corpus: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -573,7 +573,7 @@ def test_what_is_prepared_for_a_new_run_is_prepared_and_told_once(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_killed_while_it_is_begun_it_can_be_resumed(
+def test_run_killed_at_its_start_can_be_resumed(
     corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """After each of the moves that put what was prepared into the folder of the run."""
@@ -648,7 +648,7 @@ def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
     assert snapshot(run.path) == before
 
 
-def test_what_another_process_prepares_for_the_same_new_run_stays(
+def test_preparation_by_another_process_is_kept(
     corpus: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(corpus, "twice")
@@ -661,7 +661,7 @@ def test_what_another_process_prepares_for_the_same_new_run_stays(
     assert not (run.path / ".preparing-x").exists()
 
 
-def test_while_a_run_is_prepared_it_is_held(
+def test_run_is_locked_during_preparation(
     corpus: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, codes = Run(corpus, "preparing"), []

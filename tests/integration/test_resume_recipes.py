@@ -71,7 +71,7 @@ def learning_rate(recipe: str, update: int) -> float:
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_an_interrupted_run_is_the_unbroken_one(
+def test_interrupted_run_equals_an_uninterrupted_one(
     corpus: Path,
     monkeypatch: pytest.MonkeyPatch,
     recipe: str,
@@ -158,7 +158,7 @@ def test_after_an_early_stop_a_larger_patience_continues(
     stopped.assert_equal(patient)
 
 
-def test_bfloat16_learns_what_float32_does(
+def test_bfloat16_learns_as_well_as_float32(
     corpus: Path,
 ) -> None:
     """Weights and their averages stay in float32; losses are near those of float32."""

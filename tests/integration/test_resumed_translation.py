@@ -57,7 +57,7 @@ def break_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     [[], ["--n-best", "2", "--scores"], ["--json"], ["--alignments", "aligned"]],
     ids=["text", "n-best", "json", "alignments"],
 )
-def test_it_becomes_what_it_would_have_been(
+def test_resumed_output_equals_an_uninterrupted_one(
     options: list[str], nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
     write_input(Path("input.en"), 47)
@@ -178,7 +178,7 @@ def test_other_models_options_and_inputs_are_refused(
     assert nmt(*command).code == 0
     assert len(Path("out").read_text().splitlines()) == 40
     nmt("translate", "runs/tiny", "input.en", "--resume").assert_refused(
-        "--resume: continues a file; give the same -o FILE as before"
+        "--resume: only continues a file; give the same -o FILE as before"
     )
 
 
@@ -200,7 +200,7 @@ def test_a_rerun_that_fails_before_it_writes_loses_nothing(
     assert Path("out").read_bytes() == whole
 
 
-def test_a_kill_between_the_last_two_steps_costs_no_more_than_time(
+def test_kill_between_the_last_two_steps_loses_nothing(
     nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_input(Path("input.en"), 5)
@@ -270,7 +270,7 @@ def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_one_goes_on(nmt: Any, in_copy: Path) -> None:
+def test_killed_training_resumes(nmt: Any, in_copy: Path) -> None:
     """SIGKILL at three moments, of a text of 25 windows."""
     write_input(Path("input.en"), 100_000)
     command = ("translate", "runs/tiny", "input.en", "-o")

@@ -23,7 +23,7 @@ def validations(run: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("ema", ["null", "0.999"])
-def test_training_starts_where_the_other_run_was_best(nmt: Any, ema: str) -> None:
+def test_training_starts_from_the_best_weights_of_the_base_run(nmt: Any, ema: str) -> None:
     best = max(validations("runs/tiny"), key=lambda fact: fact["scores"]["bleu"])
     outcome = nmt("train", "tiny.yaml", *HERE, f"training.ema_decay={ema}")
     assert outcome.code == 0, outcome.err
@@ -52,14 +52,14 @@ def test_the_options_of_a_run_can_be_built_on(nmt: Any) -> None:
     outcome = nmt("train", "mine.yaml")
     assert outcome.code == 0, outcome.err
     log = Path("runs/tuned/train.log").read_text()
-    told = "the weights are those of runs/tiny, and not all of its options: "
+    told = "weights of runs/tiny, with other options: "
     assert log.count(f"{told}model.embedding.dropout: 0.0 -> 0.5\n") == 1
     assert nmt("check", "mine.yaml").err.count(told) == 1
     Path("one.txt").write_text("nine nine .\n")
     assert nmt("translate", "runs/tuned", "one.txt").lines == ["neun neun ."]
 
 
-def test_the_normal_form_of_an_older_run_stays_where_no_other_is_set(nmt: Any) -> None:
+def test_normal_form_of_an_older_run_is_kept_by_default(nmt: Any) -> None:
     short = ("training.max_epochs=1", "training.validation.every=null")
     old = ("train", "tiny.yaml", "run=runs/old", *short)
     assert nmt(*old, "tokenizer.normalization=nfkc").code == 0
@@ -70,11 +70,11 @@ def test_the_normal_form_of_an_older_run_stays_where_no_other_is_set(nmt: Any) -
     for run in ("runs/old", "runs/tuned"):
         assert load_config(f"{run}/config.yaml").tokenizer.normalization == "nfkc"
     nmt(*tuned, "--overwrite", "tokenizer.normalization=nfc").assert_refused(
-        "tokenizer.normalization: not that of start_from ('nfkc' -> 'nfc')"
+        "tokenizer.normalization: differs from start_from ('nfkc' -> 'nfc')"
     )
 
 
-def test_text_that_the_tokenizers_do_not_know_is_told(nmt: Any) -> None:
+def test_unknown_text_is_reported(nmt: Any) -> None:
     Path("more.en").write_text("one two .\nforty two .\n")
     Path("more.de").write_text("zwei eins .\nzwei zwei .\n")
     corpora = (
@@ -85,7 +85,8 @@ def test_text_that_the_tokenizers_do_not_know_is_told(nmt: Any) -> None:
     warnings = [line for line in outcome.err.splitlines() if "unknown" in line]
     assert warnings == [
         "nmt: warning: data.train[1]: 16.7% of the source tokens are unknown to the tokenizer of "
-        "runs/tiny, which cannot learn them any more: the model will not read or write them"
+        "runs/tiny, so the model will not learn them; use text of the same kind, or train from "
+        "scratch"
     ]
 
 
@@ -147,7 +148,7 @@ def test_a_run_is_not_put_in_the_place_of_its_own_start(
     assert snapshot(Path("runs/tiny")) == before
 
 
-def test_a_run_that_is_not_there_does_not_start_from_itself(nmt: Any) -> None:
+def test_missing_run_cannot_start_from_itself(nmt: Any) -> None:
     for command in ("train", "check"):
         outcome = nmt(command, "tiny.yaml", "run=runs/none", "start_from=runs/none")
         outcome.assert_refused(
@@ -172,8 +173,8 @@ def test_a_run_in_the_place_of_its_start_is_resumed(nmt: Any) -> None:
         (
             [BASE, "tokenizer.name=characters"],
             [
-                "tokenizer.name: not that of start_from ('words' -> 'characters')",
-                "`extends: runs/tiny/config.yaml` gives all",
+                "tokenizer.name: differs from start_from ('words' -> 'characters')",
+                "`extends: runs/tiny/config.yaml` takes over all",
             ],
         ),
         (
@@ -186,7 +187,9 @@ def test_a_run_in_the_place_of_its_start_is_resumed(nmt: Any) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(nmt: Any, options: list[str], parts: list[str]) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    nmt: Any, options: list[str], parts: list[str]
+) -> None:
     nmt("train", "tiny.yaml", "run=runs/tuned", *options).assert_refused(*parts)
     assert not Path("runs/tuned").exists()
 
@@ -195,7 +198,7 @@ def test_tables_that_were_two_are_not_made_one(nmt: Any) -> None:
     two = ("run=runs/two", "model.embedding.tie=none", "training.max_epochs=1")
     assert nmt("train", "tiny.yaml", *two).code == 0
     outcome = nmt("train", "tiny.yaml", "run=runs/tuned", "start_from=runs/two")
-    outcome.assert_refused("(model.embedding.tie: 'none' -> 'target'), and its weights do not fit")
+    outcome.assert_refused("(model.embedding.tie: 'none' -> 'target'), so its weights do not fit")
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_tables_that_were_two_are_not_made_one(nmt: Any) -> None:
     [
         (
             lambda: shutil.rmtree(BEST.parent),
-            "checkpoints/best: there is no best checkpoint: train",
+            "checkpoints/best: no best checkpoint; train",
         ),
         (lambda: BEST.write_bytes(b"?" * 9), "start_from: runs/tiny/checkpoints/best"),
         (

@@ -60,7 +60,7 @@ KINDS: dict[str, Callable[[str], object]] = {
         f"{TOKENIZER}/vocabulary.txt",
     ],
 )
-def test_what_is_no_regular_file_is_refused(path: str, kind: str, refused: Any) -> None:
+def test_irregular_file_is_refused(path: str, kind: str, refused: Any) -> None:
     os.unlink(path)
     KINDS[kind](path)
     assert os.path.dirname(path) in refused("translate", "runs/tiny")
@@ -127,9 +127,7 @@ def with_value(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
         (lambda tensors: tensors.update(more=torch.zeros(10**7)), "above the limit of"),
     ],
 )
-def test_weights_that_are_none_of_the_model_are_refused(
-    change: Any, reason: str, refused: Any
-) -> None:
+def test_weights_of_another_model_are_refused(change: Any, reason: str, refused: Any) -> None:
     change_tensors(BEST, "model", change)
     line = refused("translate", "runs/tiny")
     assert reason in line and BEST in line
@@ -311,14 +309,14 @@ def spoil_squares(tensors: dict[str, torch.Tensor]) -> None:
         (change_metadata(counters__epoch=-1), "counters.epoch: "),
         (
             change_metadata(counters__more=1),
-            "counters.more is of a later version; use the version of nmt that wrote it",
+            "counters.more is from a later version of nmt; use that version",
         ),
         (change_metadata(counters=[]), "counters: "),
         (change_metadata(best=None), "best: "),
         (change_metadata(best__best="high"), "best.best: "),
         (change_metadata(metrics_end=-1), "metrics_end: "),
         (change_metadata(schedule={"factor": 1.0}), "schedule: factor"),
-        (change_metadata(data__corpora=[]), "data.corpora: not as many"),
+        (change_metadata(data__corpora=[]), "data.corpora: number differs"),
         (change_state("0.exp_avg", torch.zeros(1)), "optimizer: tensor '0.exp_avg' has shape"),
         (change_state("99.step", torch.tensor(1.0)), "optimizer: unexpected tensor '99.step'"),
         (change_state("0.step", torch.tensor(float("nan"))), "tensor '0.step' of optimizer holds"),
@@ -338,16 +336,14 @@ def test_the_state_of_a_resume_is_checked(
     assert Path("runs/tiny/config.yaml").read_bytes() == before
 
 
-def test_the_weights_that_a_run_starts_from_and_those_of_an_ensemble_are_checked(
-    nmt: Any, in_copy: Path
-) -> None:
+def test_weights_of_start_from_and_ensembles_are_checked(nmt: Any, in_copy: Path) -> None:
     change_tensors(BEST, "model", set_first(with_value(float("nan"))))
     os.rename("runs/tiny", "runs/bad")
     bad = "runs/bad/checkpoints/best: tensor '"
     nmt("train", "tiny.yaml", "start_from=runs/bad").assert_refused(f"start_from: {bad}")
 
 
-def test_a_file_of_metrics_that_is_none_is_refused(nmt: Any, in_copy: Path) -> None:
+def test_invalid_metrics_file_is_refused(nmt: Any, in_copy: Path) -> None:
     os.unlink("runs/tiny/metrics.jsonl")
     os.mkfifo("runs/tiny/metrics.jsonl")
     outcome = nmt("train", "tiny.yaml", "training.max_epochs=17", "--resume")
@@ -483,9 +479,7 @@ SWEEP: dict[str, tuple[tuple[str, ...], Spoil]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEP)
-def test_what_is_refused_takes_little_time_and_memory(
-    name: str, in_copy: Path, measure: Any
-) -> None:
+def test_refusal_takes_little_time_and_memory(name: str, in_copy: Path, measure: Any) -> None:
     arguments, spoil = SWEEP[name]
     if arguments == EXPORTED:
         assert measure(in_copy, "export", "runs/tiny", "-o", "tiny.onnx")[0] == 0
@@ -500,7 +494,7 @@ def test_what_is_refused_takes_little_time_and_memory(
 
 
 @pytest.mark.parametrize("name", ["environment.json", "results.json", "train.log"])
-def test_a_pipe_where_training_writes_does_not_block_it(name: str, nmt: Any, in_copy: Path) -> None:
+def test_pipe_at_an_output_does_not_block_training(name: str, nmt: Any, in_copy: Path) -> None:
     path = Path("runs/tiny", name)
     path.unlink()
     os.mkfifo(path)
@@ -512,7 +506,7 @@ def test_a_pipe_where_training_writes_does_not_block_it(name: str, nmt: Any, in_
         assert path.is_file()
 
 
-def test_a_link_where_training_writes_is_replaced(nmt: Any, in_copy: Path) -> None:
+def test_link_at_an_output_of_training_is_replaced(nmt: Any, in_copy: Path) -> None:
     Path("precious").write_text("mine")
     for name in ("environment.json", "results.json"):
         Path("runs/tiny", name).unlink()

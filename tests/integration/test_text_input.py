@@ -188,12 +188,10 @@ def test_compressed_text_is_read_by_every_command(
 
 @pytest.mark.parametrize("command", ["train", "check"])
 @pytest.mark.parametrize("key", ["data.train.source", "data.valid.target", "data.test.source"])
-def test_a_pipe_as_a_corpus_is_refused_at_once(
-    command: str, key: str, nmt: Any, in_copy: Path
-) -> None:
+def test_pipe_as_a_corpus_is_refused_early(command: str, key: str, nmt: Any, in_copy: Path) -> None:
     os.mkfifo("pipe")
     nmt(command, "tiny.yaml", "run=runs/new", f"{key}=pipe").assert_refused(
-        f"{key}: pipe: not a regular file, and it is read several times; write it to a file"
+        f"{key}: pipe: not a regular file, but it is read several times; write it to a file"
     )
     nmt(command, "tiny.yaml", "run=runs/new", f"{key}=/dev/zero").assert_refused(
         f"{key}: /dev/zero: not a regular file"
@@ -209,7 +207,7 @@ def test_a_pipe_in_the_configuration_of_a_run_is_refused(nmt: Any, in_copy: Path
     nmt("lexicon", "runs/tiny").assert_refused("train.en: not a regular file")
 
 
-def test_a_sparse_file_of_20_gb_is_no_text(nmt: Any, in_copy: Path) -> None:
+def test_sparse_file_of_20_gb_is_refused(nmt: Any, in_copy: Path) -> None:
     with Path("sparse").open("wb") as file:
         file.truncate(20 * 10**9)
     write("list", "0 ||| eins .")
@@ -278,7 +276,7 @@ def test_a_device_is_refused(option: str, nmt: Any, in_trained: Path) -> None:
     nmt(*arguments, option, "/dev/zero").assert_refused("/dev/zero: is a device")
 
 
-def test_home_is_expanded_where_no_shell_does(
+def test_home_is_expanded_without_a_shell(
     nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(in_copy))

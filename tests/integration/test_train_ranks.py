@@ -231,7 +231,7 @@ DROPOUT = ("model.decoder.output_dropout=0.3", "model.embedding.dropout=0.2")
         ("save", 0, 22),
     ],
 )
-def test_after_a_kill_the_others_start_anew_and_end_as_if_unbroken(
+def test_killed_process_restarts_all_with_the_same_result(
     place: str, rank: int, call: int, launch: Launch, unbroken: str
 ) -> None:
     run = f"runs/killed-{place}-{rank}-{call}"
@@ -245,7 +245,7 @@ def test_after_a_kill_the_others_start_anew_and_end_as_if_unbroken(
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_another_number_of_processes(launch: Launch, one: str) -> None:
+def test_run_resumes_with_another_number_of_processes(launch: Launch, one: str) -> None:
     words = ("-m", "nmt", "train", "config.yaml", "run=runs/changing")
     for number, updates in ((2, 4), (3, 9), (1, 100)):
         more = ("--resume", f"training.max_updates={updates}") if number != 2 else ()
@@ -278,7 +278,7 @@ def test_a_signal_to_any_of_them_ends_all_at_the_same_update(launch: Launch, one
 
 
 @pytest.mark.slow
-def test_a_run_that_is_there_is_refused_once(launch: Launch, one: str) -> None:
+def test_existing_run_is_refused_once(launch: Launch, one: str) -> None:
     """A restart by torchrun goes on with what that torchrun has begun, and with nothing else."""
     before = weights(one)
     words = ("--max-restarts", 1, "-m", "nmt", "train", "config.yaml")
@@ -293,7 +293,7 @@ def test_a_run_that_is_there_is_refused_once(launch: Launch, one: str) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_not_alike_is_refused_by_name(launch: Launch, folder: Path) -> None:
+def test_different_facts_of_ranks_are_named(launch: Launch, folder: Path) -> None:
     (folder / "unlike.py").write_text(
         "import os, sys\n"
         "from nmt.cli.main import main\n"
@@ -327,7 +327,7 @@ def test_a_file_that_one_of_them_lacks(launch: Launch, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_an_error_in_training_is_told_once_and_not_tried_again(
+def test_training_error_is_reported_once_and_not_retried(
     rank: int, launch: Launch, folder: Path
 ) -> None:
     """Nor is it told that the other, which cannot go on without this one, is lost."""
@@ -351,7 +351,7 @@ def test_an_error_in_training_is_told_once_and_not_tried_again(
 
 
 @pytest.mark.slow
-def test_an_error_that_all_meet_is_told_once(launch: Launch) -> None:
+def test_error_of_all_ranks_is_printed_once(launch: Launch) -> None:
     words = ("--max-restarts", 2, "-m", "nmt", "train", "config.yaml", "data.train.source=none")
     result = launch(2, *words, "run=runs/none")
     assert result.returncode != 0

@@ -71,7 +71,7 @@ def test_its_configuration_and_its_weights_start_others_as_general(nmt: Command,
 def test_a_new_run_of_this_name_is_refused(nmt: Command, old: Path) -> None:
     for command in (("train", "tiny.yaml", "run=runs/new"), ("check", "tiny.yaml")):
         nmt(*command).assert_refused(
-            "tiny.yaml: model.attention.score: 'dot' needs decoder and encoder states of one size, "
-            "not 6 and 8; set model.decoder.hidden_size: 8, or model.attention.score: general"
+            "tiny.yaml: model.attention.score: 'dot' needs decoder and encoder states of equal "
+            "size, not 6 and 8; set model.decoder.hidden_size: 8, or model.attention.score: general"
         )
     assert nmt("check", "tiny.yaml", "model.decoder.hidden_size=8").code == 0

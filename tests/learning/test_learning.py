@@ -121,7 +121,7 @@ def test_learns(task: str, form: dict[str, dict[str, Any]]) -> None:
     ("style", "attention"),
     [("sutskever", None), ("bahdanau", None), ("bahdanau", {"score": "uniform"})],
 )
-def test_what_cannot_look_learns_too(style: str, attention: dict[str, Any] | None) -> None:
+def test_models_without_attention_learn_too(style: str, attention: dict[str, Any] | None) -> None:
     """With four times the size and six times the updates."""
     torch.manual_seed(1)
     large = {
@@ -136,7 +136,7 @@ def test_what_cannot_look_learns_too(style: str, attention: dict[str, Any] | Non
 
 
 @pytest.mark.parametrize("style", ["sutskever", "bahdanau"])
-def test_without_attention_less_is_learnt(style: str) -> None:
+def test_without_attention_less_is_learned(style: str) -> None:
     """One vector does not hold 3 to 12 words after as many updates: what attention is for."""
     torch.manual_seed(1)
     config = ModelConfig.model_validate(

@@ -103,7 +103,7 @@ def test_int8_steps_equal_one_call(form: dict[str, object]) -> None:
             assert 0 < (found - expected).abs().max() < 0.2
 
 
-def test_a_decoder_that_is_quantized_by_itself_runs_word_by_word() -> None:
+def test_quantized_decoder_runs_word_by_word() -> None:
     torch.manual_seed(1)
     model = build_model(ModelConfig.model_validate(SIZES), 90, 90).eval()
     assert model.decoder.slow_path_reason is None

@@ -100,7 +100,7 @@ def test_dropout_is_on_the_numbers_and_scales_up_what_is_left() -> None:
     assert not torch.equal(embedding.eval()(torch.tensor([[5]])), torch.zeros(1, 1, 4))
 
 
-def test_word_dropout_blanks_whole_words_in_training_alone() -> None:
+def test_word_dropout_only_zeroes_whole_words_in_training() -> None:
     torch.manual_seed(1)
     embedding = WordEmbedding(10, 4, word_dropout=0.3)
     tokens = torch.full((100, 100), 5)

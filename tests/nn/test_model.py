@@ -189,7 +189,7 @@ def check_shapes_and_weights(model: Model, output: ModelOutput) -> None:
     assert (output.weights[1, :, 3:] == 0).all() and (output.weights[2, :, 2:] == 0).all()
 
 
-def test_a_sentence_alone_is_the_sentence_in_a_batch(model: Model) -> None:
+def test_sentence_equals_the_sentence_in_a_batch(model: Model) -> None:
     batch = make_batch()
     together = model(batch)
     alone = model(Batch(batch.source[1:2, :3], batch.source_lengths[1:2], batch.target[1:2, :5], 4))
@@ -382,7 +382,7 @@ def test_logits_start_near_zero() -> None:
     assert make_model()(make_batch()).logits.abs().max().item() < 3.0
 
 
-def test_scheduled_sampling_draws_for_each_word_by_itself() -> None:
+def test_scheduled_sampling_draws_for_each_word() -> None:
     model, batch = make_model().eval(), make_batch()
     with torch.no_grad():
         assert isinstance(model.projection, torch.nn.Linear)
@@ -415,7 +415,7 @@ def test_scheduled_sampling_keeps_weights_and_sampled_positions_in_order() -> No
     torch.testing.assert_close(choices[1].entropy[:, 0], choices[0].entropy[:, 0])
 
 
-def test_output_dropout_is_on_what_is_projected_in_training_alone() -> None:
+def test_output_dropout_is_only_active_in_training() -> None:
     groups = {"embedding": {"size": 64}, "encoder": {"hidden_size": 8}}
     decoder = {"hidden_size": 8, "dropout": 0.0, "output_dropout": 0.25}
     torch.manual_seed(1)

@@ -33,7 +33,7 @@ def save(folder: Path, value: float = 1.0) -> None:
     )
 
 
-def test_loads_what_was_saved(tmp_path: Path) -> None:
+def test_loads_a_saved_checkpoint(tmp_path: Path) -> None:
     tensors = {
         "float32": torch.randn(2, 3),
         "bfloat16": torch.randn(4).bfloat16(),
@@ -72,7 +72,7 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     assert a == b
 
 
-def test_some_parts_alone_can_be_loaded(tmp_path: Path) -> None:
+def test_single_parts_can_be_loaded(tmp_path: Path) -> None:
     save(tmp_path / "a")
     (tmp_path / "a/optimizer.safetensors").unlink()
     assert load_checkpoint(tmp_path / "a", ["model"]).tensors.keys() == {"model"}
@@ -249,7 +249,7 @@ def test_a_manifest_that_is_not_the_one_that_was_written(tmp_path: Path, content
         load_checkpoint(tmp_path / "a")
 
 
-def test_a_changed_byte_of_the_manifest_is_found_wherever_it_is(tmp_path: Path) -> None:
+def test_any_changed_byte_of_the_manifest_is_found(tmp_path: Path) -> None:
     table = torch.ones(2)
     save_checkpoint(tmp_path / "a", {"model": {"a": table, "b": table, "c": table + 1}}, {})
     path = tmp_path / "a/manifest.json"
@@ -263,7 +263,7 @@ def test_a_changed_byte_of_the_manifest_is_found_wherever_it_is(tmp_path: Path) 
                 load_checkpoint(tmp_path / "a")
 
 
-def test_what_a_killed_save_left_behind_is_put_away(tmp_path: Path) -> None:
+def test_files_of_a_killed_save_are_removed(tmp_path: Path) -> None:
     for name, whole in [("a", True), ("a.new", False), ("a.old", False), ("b", False)]:
         save(tmp_path / name, 1.0)
         if not whole:
@@ -282,9 +282,7 @@ def test_a_part_that_it_lacks_is_named(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "best", ["optimizer"])
 
 
-def test_where_it_cannot_be_written_the_old_one_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "a", 1.0)
 
     def fails(*arguments: object) -> None:
@@ -362,14 +360,14 @@ def test_a_pickle_in_the_place_of_a_file_is_not_run(
 
 
 @pytest.mark.parametrize("metadata", [{"update": 7}, {"counters": {"update": 7}}])
-def test_the_update_of_weights_alone_and_of_all(
+def test_update_of_weights_only_and_of_a_full_checkpoint(
     metadata: dict[str, object], tmp_path: Path
 ) -> None:
     save_checkpoint(tmp_path / "best", {}, metadata)
     assert update_of(tmp_path / "best") == 7
 
 
-def test_of_a_checkpoint_that_is_not_there_the_others_are_named(tmp_path: Path) -> None:
+def test_missing_checkpoint_lists_the_others(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="step-3: no such checkpoint; the run has none yet"):
         load_checkpoint(tmp_path / "checkpoints" / "step-3")
     for name in ("last", "step-1000", "step-900", "best"):

@@ -57,7 +57,7 @@ def test_a_change_is_a_warning_with_both_hashes_once(
 
 
 @pytest.mark.parametrize("left", [(), ("other.py-123.txt", "noise", "parts.txt")])
-def test_lost_copies_are_no_error(
+def test_missing_copies_are_not_an_error(
     folder: Path, tmp_path: Path, left: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     for copy in folder.iterdir():

@@ -69,7 +69,7 @@ class TestCreate:
             RunDirectory.create(run.path)
         assert contents(run.path) == before
 
-    def test_overwrite_deletes_what_the_run_left_and_nothing_else(self, run: RunDirectory) -> None:
+    def test_overwrite_only_deletes_files_of_the_run(self, run: RunDirectory) -> None:
         RunDirectory.create(run.path, overwrite=True)
         assert contents(run.path) == {str(run.path / "notes.txt"): b"mine"}
 
@@ -83,7 +83,7 @@ class TestCreate:
 
     @pytest.mark.parametrize("config", ["version: 2\nservices: {}\n", "[", "", "\xff"])
     @pytest.mark.parametrize("overwrite", [True, False])
-    def test_never_touches_what_is_no_run(
+    def test_overwrite_never_deletes_another_folder(
         self, tmp_path: Path, config: str, overwrite: bool
     ) -> None:
         (tmp_path / "config.yaml").write_text(config, encoding="latin-1")
@@ -113,7 +113,7 @@ class TestCreate:
         with pytest.raises(OSError, match=r"File name too long: .*/xxx"):
             RunDirectory.create(tmp_path / ("x" * 300))
 
-    def test_what_cannot_be_deleted_is_named(
+    def test_file_that_cannot_be_deleted_is_named(
         self, run: RunDirectory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(path: Path) -> None:
@@ -124,7 +124,7 @@ class TestCreate:
             RunDirectory.create(run.path, overwrite=True)
         assert run.config.exists()
 
-    def test_resume_leaves_all_as_it_is(self, run: RunDirectory) -> None:
+    def test_resume_does_not_change_the_folder(self, run: RunDirectory) -> None:
         before = contents(run.path)
         assert RunDirectory.create(run.path, resume=True) == run
         assert contents(run.path) == before
@@ -158,7 +158,7 @@ class TestOpen:
         with pytest.raises(RunError, match=r"config\.yaml: is not a folder; name the folder"):
             RunDirectory.open(run.config)
 
-    def test_folder_that_is_no_run(self, run: RunDirectory) -> None:
+    def test_folder_that_is_not_a_run_is_refused(self, run: RunDirectory) -> None:
         with pytest.raises(RunError, match=r"checkpoints: has no config\.yaml; name the folder"):
             RunDirectory.open(run.checkpoints)
         run.config.write_text("a: 1\n")
@@ -186,7 +186,7 @@ def test_one_process_at_a_time_trains_in_a_run(tmp_path: Path) -> None:
         pass
 
 
-def test_where_there_are_no_locks_nothing_is_held(
+def test_file_system_without_locks_is_supported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(file: int, how: int) -> None:
@@ -221,7 +221,7 @@ def opened(tmp_path: Path) -> Run:
     return Run(RunDirectory(tmp_path), OPEN)
 
 
-def test_an_open_run_is_used_as_it_is(opened: Run) -> None:
+def test_open_run_is_used_unchanged(opened: Run) -> None:
     assert Run.of(opened, None) is opened
 
 

@@ -55,7 +55,7 @@ def test_updates_that_have_no_second_half(script: ModuleType, updates: str, caps
     assert f"--updates: must be even and at least 2, not {updates}" in capsys.readouterr().err
 
 
-def test_a_training_that_fails_says_why(script: ModuleType, tmp_path: Path, capsys) -> None:
+def test_failed_training_gives_the_reason(script: ModuleType, tmp_path: Path, capsys) -> None:
     (tmp_path / "config.yaml").write_text(script.CONFIG)
     given = script._parser().parse_args(["--set", "training.clip_nrm=3"])
     with pytest.raises(SystemExit, match="--ranks 1: the training has failed"):

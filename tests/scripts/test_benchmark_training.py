@@ -51,7 +51,7 @@ def test_the_textbook_makes_the_same_updates(ways: ModuleType, sizes, fused: boo
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
 
-def test_dropout_is_where_the_model_has_it(ways: ModuleType, sizes) -> None:
+def test_dropout_is_applied_at_the_configured_places(ways: ModuleType, sizes) -> None:
     with_dropout = replace(sizes, dropout=0.3)
     model = ways.make_model(with_dropout)
     places = {name for name, part in model.named_modules() if getattr(part, "probability", 0) > 0}
@@ -189,7 +189,7 @@ def quick(script: ModuleType, ways: ModuleType, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("quick")
-def test_ways_side_by_side_and_where_their_time_goes(
+def test_ways_are_compared_and_profiled(
     script: ModuleType, kinds: ModuleType, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = Counter(dict.fromkeys(kinds.PARTS, 1.0)), Counter(dict.fromkeys(kinds.KINDS, 1.0))
@@ -206,7 +206,7 @@ def test_ways_side_by_side_and_where_their_time_goes(
 
 
 @pytest.mark.usefixtures("quick")
-def test_bfloat16_is_left_out_where_it_is_emulated(
+def test_emulated_bfloat16_is_skipped(
     script: ModuleType, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(script, "has_bfloat16", lambda device: False)

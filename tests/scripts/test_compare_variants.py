@@ -60,7 +60,7 @@ def test_the_table(script: ModuleType, commands: list, arguments: list[str], cap
     assert commands[2] == ["train", "c.yaml", f"run={runs / 'other'}", "x.y=3", "a.b=2"]
 
 
-def test_what_has_ended_is_read_and_what_has_begun_resumed(
+def test_finished_variants_are_read_and_started_ones_resumed(
     script: ModuleType, commands: list, arguments: list[str]
 ) -> None:
     runs = Path(arguments[-1])

@@ -40,7 +40,7 @@ def test_padding_by_hand(script: ModuleType) -> None:
     assert (batches.number, batches.tokens) == (2, 8)
 
 
-def test_what_is_waited_is_told_from_updates(
+def test_waiting_for_batches_is_separate_from_updates(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class SlowLoader:
@@ -90,7 +90,7 @@ def test_the_table_of_a_configuration(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "text"]
 
 
-def test_what_is_wrong_is_told_in_one_line(script: ModuleType, tmp_path: Path, capsys) -> None:
+def test_error_is_reported_in_one_line(script: ModuleType, tmp_path: Path, capsys) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG.format(folder=tmp_path))
     assert script.main([str(tmp_path / "config.yaml")]) == 2
     told = capsys.readouterr().err

@@ -59,7 +59,7 @@ def test_an_update_changes_the_weights(
         assert not torch.equal(old, new)
 
 
-def test_the_peak_is_told_over_what_was_there_before(
+def test_peak_memory_is_relative_to_the_start(
     script: ModuleType, losses: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     done: list[object] = []

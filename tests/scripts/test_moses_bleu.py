@@ -38,7 +38,7 @@ def test_by_hand(script: ModuleType) -> None:
     assert "text:lc+moses-en|sacremoses:" in signature
 
 
-def test_refuses_what_is_not_line_for_line(script: ModuleType) -> None:
+def test_different_numbers_of_lines_are_refused(script: ModuleType) -> None:
     with pytest.raises(
         DataError, match="1 hypotheses and 2 references; they must be line for line"
     ):

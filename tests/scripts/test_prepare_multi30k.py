@@ -75,7 +75,7 @@ def test_reads_nothing_again_that_is_right(
     assert read(tmp_path / "out") == TEXTS
 
 
-def test_refuses_other_text_and_leaves_what_was_there(
+def test_other_text_is_refused_and_existing_files_are_kept(
     script: ModuleType, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -93,7 +93,7 @@ def test_names_a_file_that_is_missing(script: ModuleType, folder: Path, tmp_path
         script.prepare(script.from_folder(folder), tmp_path / "out", CHECKSUMS)
 
 
-def test_says_what_to_do_without_a_network(script: ModuleType, web: Path, tmp_path: Path) -> None:
+def test_network_error_has_a_remedy(script: ModuleType, web: Path, tmp_path: Path) -> None:
     (web / "val.de.gz").unlink()
     with pytest.raises(DataError, match=r"/val\.de\.gz: cannot download it: .*--from FOLDER"):
         script.prepare(script.from_web(web.as_uri()), tmp_path / "out", CHECKSUMS)
@@ -133,7 +133,7 @@ def test_knows_every_file_of_three_languages(script: ModuleType) -> None:
     }
 
 
-def test_says_what_is_wrong_in_one_line(
+def test_error_is_one_line(
     script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert script.main(["--from", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 2

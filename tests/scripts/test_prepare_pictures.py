@@ -9,7 +9,7 @@ def main(load_script):
     return load_script("prepare_pictures").main
 
 
-def test_writes_what_is_asked_for(main, tmp_path: Path) -> None:
+def test_writes_the_requested_files(main, tmp_path: Path) -> None:
     given = f"--out {tmp_path} --train 4 --valid 2 --test 0 --seed 5"
     assert main(given.split()) == 0
     sizes = {"train": 4, "valid": 2, "test": 0}
@@ -29,7 +29,7 @@ def test_writes_what_is_asked_for(main, tmp_path: Path) -> None:
         ("--out {file}/pictures", "cannot write the pictures"),
     ],
 )
-def test_says_what_is_wrong_in_one_line(
+def test_error_is_one_line(
     main, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, message: str
 ) -> None:
     (tmp_path / "file").touch()

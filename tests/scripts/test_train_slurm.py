@@ -40,9 +40,7 @@ def submit(tmp_path: Path):
     return run
 
 
-def test_it_starts_all_machines_and_goes_on_with_a_run_that_is_there(
-    submit, tmp_path: Path
-) -> None:
+def test_starts_all_machines_and_resumes_an_existing_run(submit, tmp_path: Path) -> None:
     expected = [
         *("--kill-on-bad-exit=1", sys.executable, "-m", "torch.distributed.run"),
         *("--nnodes", "2", "--nproc-per-node", "4", "--max-restarts", "9"),
@@ -64,9 +62,7 @@ def test_it_starts_all_machines_and_goes_on_with_a_run_that_is_there(
         (("mine.yaml", "--overwrite"), "--overwrite: options are not supported"),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_started(
-    words: tuple[str, ...], reason: str, submit
-) -> None:
+def test_errors_are_reported_before_the_start(words: tuple[str, ...], reason: str, submit) -> None:
     refused(submit(*words), reason)
 
 
@@ -77,7 +73,7 @@ def test_what_is_wrong_is_told_and_nothing_is_started(
         ("PYTHON", "nowhere/python", "nowhere/python: no such program; submit it from the folder"),
     ],
 )
-def test_where_it_cannot_run_it_says_so(variable: str, value: str, reason: str, submit) -> None:
+def test_unsupported_device_is_reported(variable: str, value: str, reason: str, submit) -> None:
     refused(submit("mine.yaml", **{variable: value}), reason)
 
 

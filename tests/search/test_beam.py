@@ -81,7 +81,7 @@ def test_fewer_translations_are_the_first_of_more(random_model, penalty, seed):
         assert len({item.tokens for item in five}) == 5
 
 
-def test_fewer_translations_than_asked_where_there_are_no_more(random_model):
+def test_fewer_translations_if_the_search_finds_fewer(random_model):
     model = random_model(EOS + 2, seed=0)
     limits = LengthLimits(max_length=1, max_length_ratio=None)
     search = BeamSearch(5, 5, Scoring(NoPenalty()), Rules(limits))
@@ -89,7 +89,7 @@ def test_fewer_translations_than_asked_where_there_are_no_more(random_model):
     assert {item.tokens for item in found} == {(), (4,)}
 
 
-def test_a_beam_of_two_finds_what_greedy_misses():
+def test_beam_of_two_finds_a_better_translation_than_greedy():
     # After BOS: 5 (0.6), 4 (0.4). After 5 all is uncertain, after 4 the end is certain.
     table = torch.full((6, 6), 1e-9)
     table[BOS, [4, 5]] = torch.tensor([0.4, 0.6])
@@ -129,7 +129,7 @@ def test_it_may_stop_at_the_first_that_ends(random_model):
     assert len(best.tokens) == 15
 
 
-def test_the_search_goes_on_while_something_open_can_win(random_model):
+def test_search_continues_while_an_open_hypothesis_can_win(random_model):
     # EOS at once: -1.2, the mean of one token. Else -0.3 and then words and EOS at -0.3 each.
     model = random_model(EOS + 2, seed=1)
     model.table[:, EOS], model.table[:, 4] = -1.2, -0.3
@@ -249,7 +249,7 @@ def test_equals_sorting_everything_ties_included(
         assert exists.tolist() == sorted(exists.tolist(), reverse=True)
 
 
-def test_what_is_impossible_ranks_last():
+def test_impossible_hypotheses_rank_last():
     scores = torch.tensor([[-inf, -1.0, -inf]])
     found = rank_continuations(scores, torch.zeros(1), torch.tensor([[0]]), 2)
     assert found.tokens[0, 0] == 1

@@ -160,7 +160,7 @@ def test_who_must_say_nothing_is_free(random_model):
         assert together[sentence] == alone[0]
 
 
-def test_what_cannot_be_said_is_said_as_far_as_it_can(random_model):
+def test_unsatisfiable_phrases_are_met_as_far_as_possible(random_model):
     model = random_model(60, seed=4)
     rules = Rules(LIMITS, [ForbiddenPhrases([[51]])])
     search = BeamSearch(4, 1, Scoring(NoPenalty()), rules)

@@ -18,11 +18,11 @@ def test_coverage_worked_by_hand():
     assert NoCoverage()(coverage).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_what_was_never_looked_at_is_no_infinity():
+def test_penalty_of_unattended_words_is_finite():
     assert GNMTCoverage()(Coverage(torch.zeros(1, 5), torch.zeros(1))).isfinite().all()
 
 
-def test_what_is_looked_at_again_is_added_up_by_hand():
+def test_repeated_attention_is_summed_by_hand():
     mask = torch.tensor([[True, True, True], [True, True, False]])
     weights = torch.tensor(
         [

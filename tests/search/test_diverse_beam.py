@@ -80,7 +80,7 @@ def test_without_a_price_all_groups_say_the_same(random_model):
     assert found == alone
 
 
-def test_there_are_as_many_groups_as_places_unless_said_otherwise(random_model):
+def test_default_number_of_groups_is_the_beam_size(random_model):
     model = random_model(6, seed=5)
     given = ([0, 1, 2], [4, 4, 4])
     assert model.translate(make(4, 4, None, 0.7), *given) == model.translate(

@@ -30,7 +30,7 @@ def test_scores_worked_by_hand():
     assert score(WordReward(reward=0.5), -6.0, 4) == -4.0
 
 
-def test_gnmt_without_alpha_is_no_penalty():
+def test_gnmt_with_alpha_0_is_no_penalty():
     for length in (1, 2, 50):
         assert score(GNMTPenalty(alpha=0.0), -6.0, length) == -6.0
 
@@ -40,7 +40,7 @@ def test_the_default_alpha_divides_a_word_by_one():
 
 
 @pytest.mark.parametrize("penalty", PENALTIES, ids=by_name)
-def test_a_hypothesis_can_beat_what_a_continuation_beats(penalty: LengthPenalty):
+def test_can_beat_holds_for_every_continuation(penalty: LengthPenalty):
     generator = torch.Generator().manual_seed(1)
     longest, is_open = 40, torch.ones(200, 1, dtype=torch.bool)
     for now in range(longest):

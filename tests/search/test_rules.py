@@ -64,7 +64,7 @@ def test_no_trigram_comes_twice() -> None:
     assert allowed_after(rule, [A, B], [A, A]) == [[EOS, A, B, C]] * 2
 
 
-def test_what_was_written_counts_less() -> None:
+def test_repetition_penalty_lowers_generated_tokens() -> None:
     log_probabilities = torch.tensor([[-9.0, -9.0, -9.0, -1.0, -2.0, -3.0, -4.0]])
     RepetitionPenalty(1.5)(log_probabilities, partial([A, C, A]))
     assert log_probabilities[0, EOS:].tolist() == [-1.0, -3.0, -3.0, -6.0]
@@ -90,7 +90,7 @@ class LanguageModel(Rule):
         log_probabilities += self.weight * (said if subset is None else said[:, subset.tokens])
 
 
-def test_a_language_model_says_its_part() -> None:
+def test_language_model_contributes_to_the_ensemble() -> None:
     log_probabilities = torch.full((2, C + 1), -2.0)
     given = partial([A], [B])
     LanguageModel(0.5)(log_probabilities, given)
@@ -230,7 +230,7 @@ def test_a_beginning_longer_than_the_limit_is_all(random_model, make_search, nam
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_where_all_is_forbidden_the_translation_ends(random_model, make_search, name):
+def test_translation_ends_if_every_token_is_forbidden(random_model, make_search, name):
     model = random_model(C + 1, seed=1)
     model.table[:, EOS] = -9.0
     limits = LengthLimits(min_length=5, max_length=9, max_length_ratio=None)
@@ -363,7 +363,7 @@ def test_forced_prefix_may_contain_a_forbidden_sequence(random_model) -> None:
     assert {item.tokens for item in found} == {(D, A, B), (D, A, B, A), (D, A, B, B)}
 
 
-def test_translation_ends_where_everything_is_forbidden(random_model) -> None:
+def test_translation_ends_if_all_tokens_are_forbidden(random_model) -> None:
     model = random_model(D + 1, seed=5)
     rules = Rules(LengthLimits(3, 4, 0.0, None), [ForbiddenPhrases([[A], [B], [C], [D]])])
     ((best,),) = model.translate(BeamSearch(4, 1, Scoring(NoPenalty()), rules), [0], [3])

@@ -65,12 +65,12 @@ def test_a_nucleus_may_be_wide():
     assert (often - expected).abs().max() < 0.006
 
 
-def test_of_equals_no_more_are_drawn_than_asked():
+def test_ties_do_not_exceed_top_k():
     often = first_tokens(torch.tensor([0.0] * 3 + [0.002] * 500), top_k=100)
     assert (often > 0).sum() == 100
 
 
-def test_which_of_equals_is_drawn_hangs_on_no_other_sentence():
+def test_ties_do_not_depend_on_other_sentences():
     narrow, wide = torch.full((1000,), 1e-6), torch.full((1000,), 0.001)
     narrow[10:1000:25] = 0.025
     likely = torch.stack([narrow] * 300 + [wide])
@@ -98,7 +98,7 @@ def test_another_seed_draws_others_and_the_same_the_same(random_model):
     assert all(one != two for one, two in zip(drawn(1), drawn(2), strict=True))
 
 
-def test_what_a_sentence_draws_hangs_on_its_key_alone(random_model):
+def test_samples_of_a_sentence_depend_only_on_its_key(random_model):
     model = random_model(50, seed=2)
     search, keys = make(n_best=3), torch.tensor([7, -(2**63), 7, 2**63 - 1])
     together = model.translate(search, [3, 4, 3, 5], [5] * 4, keys=keys)
@@ -108,7 +108,7 @@ def test_what_a_sentence_draws_hangs_on_its_key_alone(random_model):
         assert alone == together[place]
 
 
-def test_several_are_drawn_each_by_itself_and_ordered(random_model):
+def test_samples_are_independent_and_ordered(random_model):
     model = random_model(50, seed=3)
     (found,) = model.translate(make(n_best=40), [1], [5], keys=torch.tensor([1]))
     assert len(found) == 40
@@ -151,7 +151,7 @@ def test_draws_are_even_and_independent_over_all_that_they_depend_on(varied):
     assert abs(torch.corrcoef(torch.stack([draws[:-1], draws[1:]]))[0, 1].item()) < 0.08
 
 
-def test_what_is_as_probable_as_epsilon_is_kept_and_a_nucleus_ends_with_its_share():
+def test_epsilon_and_nucleus_bounds_are_inclusive():
     likely = torch.tensor([[0.125, 0.5, 0.125, 0.25]])
     kept, tokens = make(epsilon=0.25)._truncate(likely)
     assert kept.tolist() == [[0.5, 0.25, 0.0, 0.0]] and tokens[0, :2].tolist() == [1, 3]

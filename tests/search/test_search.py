@@ -46,7 +46,7 @@ def test_the_reported_score_is_that_of_teacher_forcing(random_model, make, name)
                 assert hypothesis.score == pytest.approx(float(score), abs=1e-5)
 
 
-def test_a_sentence_alone_is_as_in_a_batch_in_any_order(random_model, make):
+def test_sentence_does_not_depend_on_its_batch_or_order(random_model, make):
     model = random_model(30, seed=2)
     search = make()
     sentences, lengths = [4, 1, 7, 3, 3, 9, 0], [5, 1, 9, 2, 2, 30, 4]
@@ -118,7 +118,7 @@ def test_limits_follow_the_source():
     ]
 
 
-def test_the_shortest_length_goes_before_the_ratio():
+def test_minimum_length_overrides_the_ratio():
     limits = LengthLimits(min_length=40, max_length=50, max_length_ratio=1.0)
     assert limits.max_lengths(torch.tensor([1])).tolist() == [40]
 

@@ -32,7 +32,7 @@ def test_blanks_too_many_make_no_words():
     assert tokenizer.decode([blank, a, blank, blank, b, blank]) == "a b"
 
 
-def test_there_is_a_blank_even_where_the_text_has_none():
+def test_space_token_exists_without_spaces_in_the_text():
     tokenizer = train("ab", vocabulary_size=6, min_count=1)
     assert tokenizer.decode(tokenizer.encode("a a")) == "a a"
     assert UNK in tokenizer.encode("b")

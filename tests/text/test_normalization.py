@@ -40,7 +40,7 @@ def test_lowercase_reaches_capitals_that_composing_brings_to_light():
     assert Normalizer("nfkc", lowercase=False)("ÄRGER") == "ÄRGER"
 
 
-def test_what_lowercasing_takes_apart_is_composed_again():
+def test_lowercased_text_is_composed_again():
     """J with a caron has no capital letter of its own, and the small one has."""
     assert Normalizer("nfkc", lowercase=True)("J\u030c") == "\u01f0"
     assert Normalizer("none", lowercase=True)("J\u030c") == "j\u030c"
@@ -52,7 +52,7 @@ def test_normalised_text_stays_as_it_is(normalizer, text):
 
 
 @given(normalizers, any_text)
-def test_words_are_what_stands_between_single_spaces(normalizer, text):
+def test_words_are_separated_by_single_spaces(normalizer, text):
     assert normalizer(text).split() == normalizer.words(text)
     assert normalizer(text) == " ".join(normalizer.words(text))
     normalizer(text).encode()
@@ -65,12 +65,12 @@ def test_nfkc_is_that_of_unicode(text):
 
 @pytest.mark.parametrize("form", ["nfc", "nfkc"])
 @given(st.text())
-def test_canonically_equal_text_becomes_the_same(form, text):
+def test_canonically_equal_text_is_normalized_equally(form, text):
     assert Normalizer(form)(text) == Normalizer(form)(unicodedata.normalize("NFD", text))
 
 
 @given(normalizers, any_text)
-def test_the_words_of_a_text_are_those_that_its_words_become(normalizer, text):
+def test_words_of_a_text_are_normalized_words(normalizer, text):
     pairs = normalizer.split(text)
     assert [part for _, parts in pairs for part in parts] == normalizer.words(text)
     assert [(word, normalizer.words(word)) for word, _ in pairs] == pairs

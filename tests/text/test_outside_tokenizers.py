@@ -42,12 +42,12 @@ def test_the_class_is_saved_and_imported_only_if_allowed(
     allow([OUTSIDE / "score.py"])
     saved["plugin"] = "score.py:Distance"
     (folder / "tokenizer.json").write_text(json.dumps(saved))
-    with pytest.raises(RunError, match=r"tokenizer.json: damaged or edited"):
+    with pytest.raises(RunError, match=r"tokenizer.json: corrupted or edited"):
         load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("plugin", [3, ["tokenizer.py:PairTokenizer"], {}])
-def test_a_class_that_is_no_text_is_refused(
+def test_class_that_is_not_text_is_refused(
     trained: Tokenizer, tmp_path: Path, plugin: object
 ) -> None:
     save_tokenizer(trained, tmp_path / "t")

@@ -112,17 +112,14 @@ def test_a_taken_model_is_saved_and_read_as_any_other(made: Any, tmp_path: Path)
     assert {again.decode(ids) for ids in drawn} == {LINE.lower()}
 
 
-def test_another_normalisation_than_that_of_training_is_told(
-    made: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_different_normalization_is_reported(made: Any, caplog: pytest.LogCaptureFixture) -> None:
     _, path = made(normalization_rule_name="nmt_nfkc_cf")
     load_sentencepiece(path, Normalizer("nfkc", lowercase=True))
     assert not caplog.messages
     load_sentencepiece(path, Normalizer("none"))
     assert caplog.messages == [
-        f"{path}: was trained with the normalisation nmt_nfkc_cf, which is not used here: text is "
-        "split as the model expects with tokenizer.normalization: nfkc and tokenizer.lowercase: "
-        "true"
+        f"{path}: was trained with the normalization nmt_nfkc_cf, which is not used here; for "
+        "the closest one, set tokenizer.normalization: nfkc and tokenizer.lowercase: true"
     ]
 
 
@@ -142,9 +139,9 @@ def test_another_normalisation_than_that_of_training_is_told(
     ],
     ids=["word", "char", "suffix", "no prefix"],
 )
-def test_what_is_not_supported_is_refused(options: dict[str, Any], reason: str, made: Any) -> None:
+def test_unsupported_arguments_are_refused(options: dict[str, Any], reason: str, made: Any) -> None:
     _, path = made(**options)
-    with pytest.raises(RunError, match=rf"{path}: not a SentencePiece model .*: {reason}"):
+    with pytest.raises(RunError, match=rf"{path}: not a supported SentencePiece model \({reason}"):
         load_sentencepiece(path, Normalizer())
 
 
@@ -164,11 +161,11 @@ def test_denormalization_rules_are_refused(made: Any, tmp_path: Path) -> None:
 )
 def test_garbage_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.model").write_bytes(content)
-    with pytest.raises(RunError, match=r"a\.model: not a SentencePiece model that can be used"):
+    with pytest.raises(RunError, match=r"a\.model: not a supported SentencePiece model"):
         load_sentencepiece(tmp_path / "a.model", Normalizer())
 
 
-def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path) -> None:
     for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "x", "No such file")):
         with pytest.raises(RunError, match=rf"{path}: cannot be read: {reason}"):
             load_sentencepiece(path, Normalizer())
@@ -225,8 +222,8 @@ def test_a_spoilt_model_is_not_adopted(
     [b"\x08\x01", b"\x0a\x02\x08\x01", b"\x0a\x02\x1a\x00", b"\x0a\x00\x12\x03\x1a\x01a"],
     ids=["a number for a piece", "for its text", "bytes for its type", "for the type of the model"],
 )
-def test_fields_of_another_type_are_no_model(content: bytes) -> None:
-    with pytest.raises(ValueError, match="cut short, or not a model of SentencePiece"):
+def test_fields_of_another_type_are_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="truncated, or not a SentencePiece model"):
         parse_model(content)
 
 

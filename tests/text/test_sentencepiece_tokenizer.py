@@ -75,7 +75,7 @@ def test_special_symbols_in_text_are_spelt_out(subwords):
         assert not {"<s>", "</s>", "<pad>", "<unk>"} & set(pieces)
 
 
-def test_the_blank_sign_in_text_is_no_blank(subwords):
+def test_blank_sign_in_text_is_not_a_space(subwords):
     for tokenizer in subwords.values():
         encoded = tokenizer.encode_words("a▁b ▁ ▁▁c")
         assert encoded.words == ["a▁b", "▁", "▁▁c"]
@@ -99,7 +99,7 @@ def test_bytes_spell_any_character(subwords):
             assert tokenizer.decode(ids) == text
 
 
-def test_bytes_that_are_no_text_keep_the_line_whole(subwords):
+def test_invalid_bytes_do_not_split_a_line(subwords):
     tokenizer = subwords["bytes"]
     first = tokenizer.pieces(range(len(tokenizer))).index("<0x00>")
     a, newline, broken = (first + byte for byte in (0x61, 0x0A, 0xFF))

@@ -53,7 +53,7 @@ def test_of_equal_merges_the_leftmost_is_first():
 
 
 @pytest.mark.parametrize("word", ["", "x", "xyz"])
-def test_what_has_no_merges_stays_apart(word):
+def test_pieces_without_merges_stay_apart(word):
     assert merge(word, RANKS, keep_by([])) == (list(word), 0)
 
 
@@ -102,12 +102,12 @@ def test_a_large_exponent_draws_the_best_split():
     assert draw(UnigramSampler(SCORES, 100.0), "abcab") == {"ab c ab": 1.0}
 
 
-def test_unknown_characters_stand_alone_and_weigh_nothing():
+def test_unknown_characters_are_single_and_cost_nothing():
     assert draw(UnigramSampler(SCORES, 1.0), "xab") == close({"x ab": 0.625, "x a b": 0.375})
 
 
 @pytest.mark.parametrize("sampler", [MergeDropout(RANKS, 0.3), UnigramSampler(SCORES, 0.3)])
-def test_samples_depend_on_the_generator_alone(sampler):
+def test_samples_depend_only_on_the_generator(sampler):
     def sample():
         rng = random.Random(5)
         return [sampler("abcdabcd", rng) for _ in range(20)]

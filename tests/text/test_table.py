@@ -7,13 +7,13 @@ from nmt.text.table import TOKENIZERS
 from nmt.text.tokenizer import SavedTokenizer
 
 
-def test_names_in_the_table_are_those_of_what_is_made():
+def test_table_names_equal_the_names_of_created_objects():
     for name, trainer in TOKENIZERS.items():
         assert trainer.tokenizer.name == name
 
 
 def test_a_tokenizer_of_a_later_version_is_named(tmp_path):
     write_tokenizer(tmp_path / "t", "model", SavedTokenizer("magic", Normalizer(), {}, b""))
-    message = r"t: made by a tokenizer 'magic', .* \(it has sentencepiece, characters, words\): use"
+    message = r"t: tokenizer 'magic' is not supported .* only sentencepiece, characters, words; use"
     with pytest.raises(RunError, match=message):
         load_tokenizer(tmp_path / "t")

@@ -59,7 +59,7 @@ def test_any_text_gives_valid_tokens(tokenizer, text, seed):
 
 @shared
 @given(data=st.data())
-def test_known_text_comes_back(tokenizer, corpus, data):
+def test_known_text_is_decoded_exactly(tokenizer, corpus, data):
     words = sorted({word for line in corpus for word in line.split()})
     sentence = " ".join(data.draw(st.lists(st.sampled_from(words))))
     ids = tokenizer.encode(sentence)
@@ -92,7 +92,7 @@ def test_unseen_words_of_known_characters_come_back(tokenizer, corpus, data):
         ("", False),
     ],
 )
-def test_a_word_is_found_where_it_stands_alone(tokenizer, text, is_there):
+def test_phrase_is_only_found_at_word_boundaries(tokenizer, text, is_there):
     """By its tokens, as phrases are that must appear: where these are split as they are alone."""
     phrase, tokens = tokenizer.encode("Straße"), tokenizer.encode(text)
     places = [i for i in range(len(tokens)) if tokens[i : i + len(phrase)] == phrase]
@@ -109,7 +109,7 @@ def test_sampled_tokens_decode_to_the_same_text(tokenizer, text, seed):
 
 @shared
 @given(any_text, seeds)
-def test_sampling_depends_on_text_and_generator_alone(tokenizer, text, seed):
+def test_sampling_depends_only_on_text_and_generator(tokenizer, text, seed):
     first = tokenizer.encode(text, random.Random(seed))
     tokenizer.encode("Der kleine Hund", random.Random(7))
     assert tokenizer.encode(text, random.Random(seed)) == first
@@ -221,5 +221,7 @@ def test_training_again_gives_the_same_bytes(name, lines, tmp_path):
 @pytest.mark.parametrize("name", TOKENIZERS)
 @pytest.mark.parametrize("blank", [[], ["", "  \t "]])
 def test_text_without_words_is_refused(name, blank):
-    with pytest.raises(DataError, match=r"text is empty or blank.*check the files of data\.train"):
+    with pytest.raises(
+        DataError, match=r"data\.train: has no text to train a tokenizer; check its files"
+    ):
         TOKENIZERS[name](Normalizer()).train(lambda: iter(blank))

@@ -39,14 +39,14 @@ def test_a_word_that_is_one_unit_counts_its_tokens_alike() -> None:
     np.testing.assert_allclose(units.sizes[:3], 1.0)
 
 
-def test_an_unknown_token_takes_what_is_left_of_its_word() -> None:
+def test_unknown_token_takes_the_rest_of_its_word() -> None:
     units = split("我爱你们。", [0, 0, 0], [1, None, 1])
     np.testing.assert_allclose(
         units.shares, [[1, 0, 0, 0, 0], [0, 1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 0, 1]]
     )
 
 
-def test_a_token_without_text_is_where_it_stands() -> None:
+def test_token_without_text_keeps_its_position() -> None:
     units = split("我爱", [0, 0, 0, 0], [0, 1, 0, 1])
     np.testing.assert_allclose(units.shares, [[1, 0], [1, 0], [0, 1], [0, 1]])
     np.testing.assert_allclose(units.weights.sum(axis=0), [1, 1])
@@ -57,7 +57,7 @@ def test_characters_that_were_cut_off_have_no_tokens() -> None:
     np.testing.assert_allclose(units.shares, [[1, 0, 0, 0], [0, 1, 0, 0]])
 
 
-def test_what_was_written_for_a_word_may_be_several_or_none() -> None:
+def test_replacement_of_a_word_may_be_several_words_or_none() -> None:
     """As `replace_unknown` has it: `der Zorp` for one token, nothing for the next."""
     units = split_sentence(["der Zorp", "", "x"], [0, 1, 2], "words", lambda: [None, None, 1], len)
     assert units.texts == ["der", "Zorp", "x"]

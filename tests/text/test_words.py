@@ -31,7 +31,7 @@ def train(*lines, **options):
         ("■■￭", "■ ￭■ ￭■■"),
     ],
 )
-def test_punctuation_stands_alone_and_says_where_it_touches(word, tokens):
+def test_punctuation_is_split_with_joiners(word, tokens):
     assert split_word(word) == tokens.split()
 
 
@@ -55,7 +55,7 @@ def test_a_vocabulary_of_earlier_versions_reads_a_joiner_as_a_square():
     assert tokenizer.decode(tokenizer.encode("a ￭ b")) == "a ■ b"
 
 
-def test_blanks_are_put_where_there_were_some():
+def test_spaces_are_restored():
     tokenizer = train('"Well," he said (a bit).')
     encoded = tokenizer.encode_words('he said "a bit." (Well)')
     assert UNK not in tokenizer.encode('"Well," he said (a bit).')
@@ -104,18 +104,18 @@ def test_of_several_known_joiners_the_nearest_is_taken():
     assert tokenizer.pieces(tokenizer.encode("a.")) == ["a", "."]
 
 
-def test_a_mark_that_is_unknown_whatever_its_joiners_is_unknown():
+def test_unknown_mark_is_unknown_with_any_joiners():
     assert train("a . b").encode("a! b")[1:2] == [UNK]
 
 
 @given(st.lists(st.text("ab.,!()-", min_size=1), min_size=1))
-def test_known_text_comes_back_whatever_else_is_known(words):
+def test_known_text_is_decoded_with_any_vocabulary(words):
     text = " ".join(words)
     tokenizer = train(text, ". , ! ( ) - a b", "a.b, (a)! -a-")
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_a_tokenizer_that_was_saved_before_reads_other_joiners_as_it_is(tmp_path):
+def test_older_tokenizer_keeps_its_joiners(tmp_path):
     save_tokenizer(train("Tom sleeps ."), tmp_path)
     loaded = load_tokenizer(tmp_path)
     assert loaded.pieces(loaded.encode("Tom sleeps.")) == ["Tom", "sleeps", "."]

@@ -246,7 +246,7 @@ def test_the_separable_prefix_ends_the_main_clause() -> None:
     assert alignment == ((0, 0), (1, 1), (1, 4), (2, 1), (2, 4), (3, 2), (4, 3), (5, 5))
 
 
-def test_the_separable_prefix_comes_back_where_the_verb_is_last_or_not_finite() -> None:
+def test_separable_prefix_is_joined_if_the_verb_is_last_or_not_finite() -> None:
     picks_up = clause(TOM, "pick up", JERRY)
     assert translate(main_clause(clause(TOM, "sing"), closing=because(picks_up))) == (
         "Tom sings because Tom picks up Jerry .",
@@ -284,7 +284,7 @@ def test_a_subordinate_clause_ends_with_its_verbs() -> None:
     )  # fmt: skip
 
 
-def test_what_opens_a_main_clause_turns_subject_and_verb_round() -> None:
+def test_inversion_after_a_fronted_constituent() -> None:
     assert translate(main_clause(clause(TOM, "chase", JERRY), opening_word(WORDS["today"]))) == (
         "Today Tom chases Jerry .",
         "Heute jagt Tom Jerry .",
@@ -322,7 +322,7 @@ def test_a_question_has_its_verb_first() -> None:
     )
 
 
-def test_negation_comes_after_the_object_and_before_what_has_a_preposition() -> None:
+def test_negation_is_between_object_and_prepositional_phrase() -> None:
     assert translate(clause(they("we"), "see", the("dog"), negated=True)) == (
         "We do not see the dog .",
         "Wir sehen den Hund nicht .",
@@ -434,7 +434,7 @@ def test_no_comma_before_the_full_stop() -> None:
     )
 
 
-def test_what_is_said_follows_the_verb_that_ends_the_clause() -> None:
+def test_object_clause_follows_the_final_verb() -> None:
     says = clause(TOM, "say", content=clause(JERRY, "sleep"))
     assert translate(says) == ("Tom says that Jerry sleeps .", "Tom sagt , dass Jerry schläft .")
     has_said = clause(TOM, "say", group=perfect("say"), content=clause(JERRY, "sleep"))

@@ -67,7 +67,7 @@ def test_a_picture_by_hand() -> None:
     assert picture.sum() == 5.0
 
 
-def test_the_text_says_what_is_in_the_picture() -> None:
+def test_text_describes_the_picture() -> None:
     for picture, text in sample(300):
         assert describe(things_in(picture)) == text
 
@@ -90,7 +90,7 @@ def test_a_seed_decides_everything() -> None:
     assert numbers(sample(30))[:10] == numbers(sample(10))
 
 
-def test_the_same_things_in_a_larger_grid_are_told_alike_and_are_another_picture() -> None:
+def test_same_objects_in_a_larger_grid_are_another_picture() -> None:
     """Places are counted from the top left, so that only the size of the grid tells them apart."""
     things = [(1, 2, "red", "square"), (3, 0, "green", "circle")]
     small, large = draw(4, 4, things), draw(6, 5, things)
@@ -99,7 +99,7 @@ def test_the_same_things_in_a_larger_grid_are_told_alike_and_are_another_picture
     assert not large[4:].any() and not large[:, 4:].any()
 
 
-def test_no_picture_comes_twice_and_splits_share_none_whatever_the_seeds() -> None:
+def test_pictures_are_unique_across_splits_and_seeds() -> None:
     seen: dict[str, set[tuple[object, ...]]] = {}
     for split in SPLITS:
         found = [sample(800, split, seed=seed) for seed in (1, 2)]

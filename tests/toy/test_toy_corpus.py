@@ -63,7 +63,7 @@ def test_more_sentences_begin_with_the_same() -> None:
 
 @given(st.integers(0, 1000), st.integers(SHORTEST, 40), st.integers(0, 40))
 @settings(max_examples=25, deadline=None)
-def test_lengths_are_those_that_are_asked_for(seed: int, shortest: int, more: int) -> None:
+def test_lengths_are_within_the_limits(seed: int, shortest: int, more: int) -> None:
     for pair in sample(3, seed=seed, min_length=shortest, max_length=shortest + more):
         assert shortest <= len(pair.english.split()) <= shortest + more
 
@@ -75,12 +75,12 @@ def test_every_length_can_be_made(length: int) -> None:
         assert len(pair.english.split()) == length
 
 
-def test_lengths_are_spread_over_all_that_is_asked_for() -> None:
+def test_lengths_cover_the_requested_range() -> None:
     lengths = [len(pair.english.split()) for pair in sample(1000, max_length=12)]
     assert all(40 <= lengths.count(length) <= 180 for length in range(3, 13))
 
 
-def test_splits_share_no_sentence_whatever_the_seeds() -> None:
+def test_splits_share_no_sentence_for_any_seeds() -> None:
     seen = {
         split: {
             pair.english.rstrip(" .!?")  # "I sleep !" would give "I sleep ." away
@@ -217,7 +217,7 @@ def test_names_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         write_corpus(tmp_path / "file" / "toy", {"test": 1})
 
 
-def test_what_was_there_stays_until_the_new_is_complete(
+def test_previous_file_is_kept_until_the_new_one_is_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_corpus(tmp_path, {"test": 3})

@@ -25,8 +25,8 @@ def test_a_warm_up_must_be_shorter_than_the_training() -> None:
     assert advise_on_warmup(schedule(4_000, warmup=3_999)) is None
     assert advise_on_warmup(schedule(None, warmup=4_000)) is None
     assert advise_on_warmup(schedule(1_200, warmup=4_000)) == (
-        "training.schedule.warmup: 4,000 updates, of 1,200 in the whole training, so that the "
-        "learning rate is never reached; set it to 120, a tenth of them"
+        "training.schedule.warmup: 4,000 updates, but the training has only 1,200, so the "
+        "learning rate never peaks; set it to 120, a tenth of them"
     )
 
 
@@ -71,13 +71,13 @@ def test_an_optimizer_that_nothing_is_known_of_gets_no_advice() -> None:
 
 
 @pytest.mark.parametrize("num_tokens", [2_000, 20_000, 200_000])
-def test_a_model_too_large_for_its_text_comes_with_a_small_one(num_tokens: int) -> None:
+def test_too_large_model_gets_a_smaller_suggestion(num_tokens: int) -> None:
     large = ("model.embedding.size=1024", "model.decoder.hidden_size=2048")
     advice = advise_on_size(config(*large), 51 * num_tokens, num_tokens, 8_000, 8_000)
     assert advice is not None
-    start = f"model: {51 * num_tokens:,} parameters for {num_tokens:,} target tokens, which they "
-    assert advice.startswith(f"{start}learn by heart; use more text, or a small model: model.")
-    overrides = advice.partition("small model: ")[2].split()
+    start = f"model: {51 * num_tokens:,} parameters will memorize {num_tokens:,} target tokens"
+    assert advice.startswith(f"{start}; use more text, or a smaller model: model.")
+    overrides = advice.partition("smaller model: ")[2].split()
     entries = max(300, num_tokens // 50)
     assert overrides[-1] == f"tokenizer.vocabulary_size={entries}"
     model = build_model(config(*overrides).model, entries, entries)

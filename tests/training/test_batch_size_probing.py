@@ -27,7 +27,7 @@ MEGABYTE = 2**20
 
 
 @pytest.mark.parametrize("length", [10, 4_000])
-def test_memory_that_grows_with_the_tokens_is_divided_by_what_one_takes(
+def test_memory_probing_divides_by_the_memory_of_a_token(
     length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """90 MB, 200 MB from the first step on, and 60 kB a token, of a gigabyte beside 500 MB."""
@@ -173,12 +173,14 @@ def test_grids_are_tried_as_rows_of_numbers() -> None:
     assert np.shape(source) == (3, 5) and np.shape(target) == (3,)
 
 
-def test_no_memory_even_for_what_is_tried(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_while_probing_is_reported(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def run_out(*arguments: object) -> int:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(batch_size_probing, "fitting_tokens", run_out)
-    with pytest.raises(UserError, match="auto: out of memory at pairs of 4 tokens: leave out"):
+    with pytest.raises(UserError, match="auto: out of memory at pairs of 4 tokens; leave out"):
         gathered(config)
 
 
@@ -190,7 +192,7 @@ def test_no_memory_for_the_longest_pair(
         batch_size_probing, "fitting_tokens", lambda update, length, device: fitting
     )
     run = RunDirectory(Path(config.run))
-    with pytest.raises(UserError, match="auto: out of memory at pairs of 5 tokens: leave out"):
+    with pytest.raises(UserError, match="auto: out of memory at pairs of 5 tokens; leave out"):
         prepare_data(config, run, shard=Shard(0, 2))
 
 
@@ -202,7 +204,7 @@ def test_first_weights_do_not_depend_on_it(config: Config) -> None:
     assert torch.equal(drawn, torch.rand(3))
 
 
-def test_what_was_found_stands_for_auto_when_the_run_goes_on(config: Config) -> None:
+def test_resolved_auto_options_are_kept_on_resume(config: Config) -> None:
     run = RunDirectory(Path(config.run))
     data = prepare_data(config, run)
     resolved = resolve_auto(config, replace(data, batch_tokens=77))

@@ -19,16 +19,16 @@ def _draw_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("limits", "batch", "told"),
     [
-        ({"max_updates": 20}, 0, r"\(epoch 2\): .*; trained for 40 s, at most about 60 s to go"),
+        ({"max_updates": 20}, 0, r"\(epoch 2\): .*; trained for 40 s, about 60 s left at most"),
         ({"max_updates": 8}, 3, r"\(epoch 3\): .*; trained for 40 s"),
         (
             {"max_epochs": 9},
             3,
-            r"\(epoch 3 of 9\): .*; trained for 40 s, at most about 2 min to go",
+            r"\(epoch 3 of 9\): .*; trained for 40 s, about 2 min left at most",
         ),
     ],
 )
-def test_a_validation_says_where_training_is(
+def test_validation_reports_epoch_and_time(
     limits: dict[str, int],
     batch: int,
     told: str,
@@ -46,7 +46,7 @@ def test_a_validation_says_where_training_is(
     assert "bleu 1.00 - the best so far; took 0 s" in line
 
 
-def test_samples_are_shown_where_the_model_got_better(
+def test_samples_are_logged_if_the_model_improved(
     make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "nmt")
@@ -74,7 +74,7 @@ def test_samples_are_shown_where_the_model_got_better(
         ({}, ""),
     ],
 )
-def test_the_start_says_what_is_trained(
+def test_start_of_training_is_logged(
     limits: dict[str, int],
     told: str,
     make_state: MakeState,
@@ -91,7 +91,7 @@ def test_the_start_says_what_is_trained(
     assert caplog.messages == [start, f"{start}, from update 7 on"]
 
 
-def test_the_end_says_where_the_model_is(make_state: MakeState) -> None:
+def test_end_of_training_names_the_model(make_state: MakeState) -> None:
     state = make_state(4)
     state.counters.update = 1_007
     path = state.run.path
@@ -101,7 +101,7 @@ def test_the_end_says_where_the_model_is(make_state: MakeState) -> None:
     assert describe_result(state) == f"the best model (bleu 98.87 at update 500) {use}"
 
 
-def test_a_loss_beyond_that_of_a_guess_is_told(
+def test_loss_worse_than_a_guess_is_reported(
     make_state: MakeState, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = make_state(4, ScriptedValidator([97.52, 97.51]), max_updates=9)
@@ -112,6 +112,6 @@ def test_a_loss_beyond_that_of_a_guess_is_told(
         state.counters.update = 2
         validate(state, Interruption())
     assert caplog.messages == [
-        "a loss of 2.4900 is worse than a guess among all 12 tokens, which has 2.4849: if it stays "
+        "loss: 2.4900 is worse than a uniform guess among 12 tokens (2.4849); if it stays "
         "there, lower training.optimizer.learning_rate and start again"
     ]

@@ -86,15 +86,15 @@ def test_the_mean_of_100_updates_has_two_bounds(losses: list[float], update: int
     assert (None if found is None else found[0]) == update
 
 
-def test_says_which_updates_and_which_bound() -> None:
+def test_divergence_names_updates_and_bound() -> None:
     assert feed(Watched(), [2.0, 9.5e30]) == (
         200,
-        "the mean loss of updates 101 to 200 is 9.5e+30, worse than a guess among all tokens "
-        "(3.00)",
+        "the mean loss of updates 101 to 200 is 9.5e+30, worse than a uniform guess among "
+        "all tokens (3.00)",
     )
     assert feed(Watched(), [1.2, 1.0, 2.25]) == (
         300,
-        "the mean loss of updates 201 to 300 is 2.25, more than twice the best one before (1.00)",
+        "the mean loss of updates 201 to 300 is 2.25, more than twice the best mean before (1.00)",
     )
 
 
@@ -132,7 +132,7 @@ def test_losses_before_the_model_is_fed_more_of_its_own_words_do_not_compare() -
 
 
 @pytest.mark.parametrize("stop", [1, 100, 137, 199])
-def test_a_restored_guard_stops_where_the_other_does(stop: int) -> None:
+def test_restored_divergence_check_stops_at_the_same_update(stop: int) -> None:
     losses = [0.7 + 0.001 * n for n in range(100)] + [1.0 + 0.01 * n for n in range(200)]
 
     def run(watched: Watched, updates: range) -> str | None:
@@ -194,10 +194,10 @@ def test_a_training_that_diverges_is_stopped_and_its_best_model_kept(
         make_state, validator=validator, validation={"every": 4}, checkpoints={"every": 5}
     )
     message = (
-        r"training diverged: the mean loss of updates 11 to 20 is \S+, worse than a guess among "
-        r"all tokens \(2\.48\), and the best model before that \(bleu 40\.00 at update 8\) is "
-        r"kept; lower training\.optimizer\.learning_rate \(0\.1\) or training\.clip_norm, or raise "
-        r"training\.schedule\.warmup, and start another run$"
+        r"training diverged: the mean loss of updates 11 to 20 is \S+, worse than a uniform "
+        r"guess among all tokens \(2\.48\), and the best model before \(bleu 40\.00 at update 8\) "
+        r"is kept; lower training\.optimizer\.learning_rate \(0\.1\) or training\.clip_norm, or "
+        r"raise training\.schedule\.warmup, and start another run$"
     )
     validator.values += [1.0, 0.5]
     validator.losses += [1.0, 0.5]
@@ -211,7 +211,7 @@ def test_a_training_that_diverges_is_stopped_and_its_best_model_kept(
 @pytest.mark.usefixtures("short_windows")
 def test_a_training_that_diverges_before_it_has_kept_a_model(make_state: MakeState) -> None:
     state = diverging(make_state, validation={"every": 1000}, checkpoints={"every": None})
-    with pytest.raises(UserError, match=r"and no model had been kept yet; lower "):
+    with pytest.raises(UserError, match=r"and no model was saved before; lower "):
         train(state)
 
 

@@ -15,7 +15,7 @@ def test_counts_validations_without_a_new_best(higher_is_better: bool, sign: flo
     assert (progress.best, progress.best_update) == (sign * 4.0, 4)
 
 
-def test_what_is_not_a_number_is_never_the_best() -> None:
+def test_nan_is_never_the_best() -> None:
     progress = MetricTracker("loss", higher_is_better=False)
     assert not progress.observe(math.nan, 1)
     assert progress.observe(5.0, 2)
@@ -23,7 +23,7 @@ def test_what_is_not_a_number_is_never_the_best() -> None:
     assert progress.best == 5.0
 
 
-def test_a_restored_one_goes_on() -> None:
+def test_restored_state_continues() -> None:
     progress = MetricTracker("bleu", higher_is_better=True)
     progress.observe(3.0, 10)
     progress.observe(2.0, 20)
@@ -38,7 +38,7 @@ def test_a_restored_one_goes_on() -> None:
     assert str(other) == "bleu 3.00 at update 10"
 
 
-def test_a_loss_is_said_with_four_digits_and_a_score_with_two() -> None:
+def test_loss_has_four_digits_and_a_score_two() -> None:
     progress = MetricTracker("loss", higher_is_better=False)
     assert str(progress) == "no loss yet"
     progress.observe(1.23456, 1_000)

@@ -71,13 +71,12 @@ def test_tokenizers_are_adopted(options: dict[str, Any]) -> None:
 def test_other_options_of_a_tokenizer_are_refused() -> None:
     make_base(config(tokenizer=SUBWORDS))
     assert refused(config(tokenizer={**SUBWORDS, "sampling_alpha": 0.0})) == (
-        "tokenizer.sampling_alpha: not that of start_from (0.1 -> 0.0), whose tokenizers and "
-        "weights are taken as they are; `extends: runs/base/config.yaml` gives all the options of "
-        "that run"
+        "tokenizer.sampling_alpha: differs from start_from (0.1 -> 0.0), whose tokenizers and "
+        "weights are used; `extends: runs/base/config.yaml` takes over all its options"
     )
 
 
-def test_a_folder_that_was_given_there_need_not_be_here() -> None:
+def test_tokenizer_folder_of_the_base_run_may_be_missing() -> None:
     first = build_tokenizers(config(tokenizer=SUBWORDS), RunDirectory(Path("first")))
     given = {**SUBWORDS, "source_path": "first/tokenizer/shared"}
     make_base(config(tokenizer=given))
@@ -99,15 +98,15 @@ def test_another_tokenizer_is_refused(side: str) -> None:
     build_tokenizers(config(files), RunDirectory(Path("other")))
     folder = f"other/tokenizer/{side}"
     assert refused(config(tokenizer={**WORDS, f"{side}_path": folder})) == (
-        f"tokenizer.{side}_path: {folder}: not the tokenizer of start_from, which is taken as it "
-        "is; leave the key out"
+        f"tokenizer.{side}_path: {folder}: differs from the tokenizer of start_from, which is "
+        "used; leave it out"
     )
 
 
 def test_grids_and_text_do_not_start_from_each_other() -> None:
     make_base(config(GRIDS, encoder=CELLS))
     assert refused(config()) == (
-        "start_from: runs/base reads grids, and model.encoder 'recurrent' reads text: start from a "
+        "start_from: runs/base reads grids, but model.encoder 'recurrent' reads text; start from a "
         "run that reads text"
     )
 
@@ -116,7 +115,7 @@ def test_grids_and_text_do_not_start_from_each_other() -> None:
 def test_text_and_grids_do_not_start_from_each_other(tokenizer: dict[str, Any]) -> None:
     make_base(config(tokenizer=tokenizer))
     assert refused(config(GRIDS, encoder=CELLS)) == (
-        "start_from: runs/base reads text, and model.encoder 'grid' reads grids: start from a run "
+        "start_from: runs/base reads text, but model.encoder 'grid' reads grids; start from a run "
         "that reads grids"
     )
 
@@ -127,7 +126,7 @@ def test_grids_of_another_size_are_refused() -> None:
     for key, there, here in (("channels", 3, 4), ("max_rows", 16, 9), ("max_columns", 16, 9)):
         message = refused(config(GRIDS, encoder={**CELLS, key: here}))
         assert message.startswith(
-            f"model.encoder.{key}: not that of start_from ({there} -> {here})"
+            f"model.encoder.{key}: differs from start_from ({there} -> {here})"
         )
 
 
@@ -140,7 +139,7 @@ def told(caplog: pytest.LogCaptureFixture, made: Config, tokenizers: Tokenizers)
     return [record.getMessage() for record in caplog.records]
 
 
-def test_more_than_one_token_in_a_hundred_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_more_than_one_percent_unknown_tokens_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     tokenizers = make_base(config())
     for name, num_known in (("most", 99), ("more", 98)):
         Path(f"{name}.txt").write_text("two\n" * num_known + "new\n")
@@ -153,8 +152,8 @@ def test_more_than_one_token_in_a_hundred_is_told(caplog: pytest.LogCaptureFixtu
     ):
         Path("known.txt").write_text("one\n" * 99)
         sentence = (
-            f"1.0% of the {side} tokens are unknown to the tokenizer of runs/base, which cannot "
-            "learn them any more: the model will not read or write them"
+            f"1.0% of the {side} tokens are unknown to the tokenizer of runs/base, so the model "
+            "will not learn them; use text of the same kind, or train from scratch"
         )
         assert told(caplog, config(files), tokenizers) == [f"data.train: {sentence}"]
         assert told(caplog, config(most, files), tokenizers) == [f"data.train[1]: {sentence}"]
@@ -170,12 +169,12 @@ def test_of_grids_only_the_text_is_looked_at(
     assert warning.startswith("data.train: 50.0% of the target tokens are unknown")
 
 
-def test_other_options_of_the_model_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_different_model_options_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     tokenizers = make_base(config())
     assert told(caplog, config(), tokenizers) == []
     made = config(bridge="mean", embedding={"dropout": 0.5})
     assert told(caplog, made, tokenizers) == [
-        "the weights are those of runs/base, and not all of its options: model.embedding.dropout: "
+        "weights of runs/base, with other options: model.embedding.dropout: "
         "0.2 -> 0.5; model.bridge.name: 'final' -> 'mean'"
     ]
 

@@ -203,9 +203,8 @@ def test_batches_that_any_of_them_splits_are_counted(
     told = [record.message for record in caplog.records if record.threadName == first_thread[0]]
     warnings = [message for message in told if "out of memory" in message]
     assert warnings == [
-        f"by update {update}: out of memory in other processes, at batches that were split and "
-        f"done again: {num} (batches split so far: {so_far}): lower training.batch_tokens, or set "
-        "it to auto"
+        f"update {update}: other processes ran out of memory and split {num} batches ({so_far} so "
+        "far); lower training.batch_tokens, or set it to auto"
         for update, num, so_far in ((1, 1, 1), (2, 1, 2))
     ]
 
@@ -327,7 +326,7 @@ def test_ranks_that_would_start_differently_are_refused(odd: str, told: str) -> 
 
 def test_two_processes_on_one_gpu_are_refused() -> None:
     run_ranks(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank}"))
-    with pytest.raises(ConfigError, match="ranks 1 and 2 of torchrun have the same GPU: start as"):
+    with pytest.raises(ConfigError, match="ranks 1 and 2 of torchrun have the same GPU; start one"):
         run_ranks(3, lambda group: require_distinct_gpus(group, f"GPU {group.rank > 0}"))
 
 

@@ -25,5 +25,5 @@ def test_a_rank_that_cannot_open_the_folder_names_the_first(
     monkeypatch.setattr(RunDirectory, "create", fails)
     with pytest.raises(RunError) as caught:
         new_run._open_folder_of_first(Path("runs/x"))
-    share = "(that is where rank 0 has its run: all machines must share the folder)"
+    share = "(the run of rank 0; all machines must share this folder)"
     assert str(caught.value) == f"{said} {share}"

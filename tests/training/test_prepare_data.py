@@ -31,10 +31,10 @@ def test_pairs_that_are_trained_and_measured_on_are_counted(
     valid, test = [[("a", "A"), ("c", "C"), ("x", "C")]], [TRAIN[1]]
     warn_about_duplicates(config(tmp_path, {"train": TRAIN, "valid": valid, "test": test}))
     assert caplog.messages == [
-        "data.valid: 2 of 3 pairs (66.7%) are training pairs as well, so that its scores are too "
-        "good; take them out of one of the two",
-        "data.test: 3 of 3 pairs (100.0%) are training pairs as well, so that its scores are too "
-        "good; take them out of one of the two",
+        "data.valid: 2 of 3 pairs (66.7%) are also training pairs, so its scores are too "
+        "high; remove them from one of the two",
+        "data.test: 3 of 3 pairs (100.0%) are also training pairs, so its scores are too "
+        "high; remove them from one of the two",
     ]
 
 
@@ -46,8 +46,7 @@ def test_training_pairs_that_repeat_another_are_counted_unless_they_are_left_out
     splits = {"train": TRAIN, "valid": [[("x", "X")]]}
     warn_about_duplicates(config(tmp_path, splits, filters={"deduplicate": deduplicate}))
     told = (
-        "data.train: 1 of 5 pairs repeat another one; data.filters.deduplicate: true leaves them "
-        "out"
+        "data.train: 1 of 5 pairs are duplicates; remove them with data.filters.deduplicate: true"
     )
     assert caplog.messages == ([] if deduplicate else [told])
 
@@ -80,7 +79,7 @@ def test_a_metric_that_counts_case_does_not_suit_lowercased_text(
     assert [message.partition(":")[0] for message in caplog.messages] == keys
     assert all(
         message.endswith(
-            " counts case, and with tokenizer.lowercase: true the model writes none; set it to "
+            " is case-sensitive, but tokenizer.lowercase: true gives lowercase output; set it to "
             "bleu_lc (listed in training.validation.metrics) or loss"
         )
         for message in caplog.messages

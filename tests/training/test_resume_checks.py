@@ -50,7 +50,9 @@ def test_the_same_is_fine() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_does_not_change_an_update_may_change_and_is_told(change: dict[str, Any]) -> None:
+def test_options_without_effect_on_updates_may_change_and_are_logged(
+    change: dict[str, Any],
+) -> None:
     changed = require_same(config(), config(**change))
     assert changed and all(" -> " in told for told in changed)
 
@@ -76,7 +78,7 @@ def test_what_does_not_change_an_update_may_change_and_is_told(change: dict[str,
     ],
     ids=lambda value: next(iter(value)) if type(value) is dict else "",
 )
-def test_what_makes_it_another_experiment_is_named(change: dict[str, Any], named: str) -> None:
+def test_options_of_another_experiment_are_named(change: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigError, match=rf"--resume: .* other options: {named}"):
         require_same(config(), config(**change))
 
@@ -156,12 +158,12 @@ def test_every_option_is_refused_but_for_a_known_few() -> None:
     assert {key for key, _, _ in leaves(tree) if key.startswith("decoding.")} <= allowed
 
 
-def test_all_that_differs_is_named_and_what_to_do() -> None:
+def test_differences_are_named_with_a_remedy() -> None:
     other = config(seed=2, training__clip_norm=None, training__log_every=7, run="runs/y")
     message = (
         "--resume: the run was started with other options: seed (1 -> 2), training.clip_norm "
-        "(1.0 -> null); put them back, or start another run with run=PATH: start_from=runs/x "
-        "gives it the weights that this one has"
+        "(1.0 -> null); restore them, or start another run (run=PATH) from its weights "
+        "(start_from=runs/x)"
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         require_same(config(), other)
@@ -171,7 +173,7 @@ def test_other_text_or_tokenizers_are_refused() -> None:
     run = RunDirectory(Path("runs/x"))
     before = {"tokenizers": ["s", "t"], "corpora": ["text"]}
     require_same_data(config(), run, before, dict(before))
-    with pytest.raises(RunError, match="runs/x: its tokenizers are not those that it was started"):
+    with pytest.raises(RunError, match="runs/x: its tokenizers have changed since it was started"):
         require_same_data(config(), run, before, {**before, "tokenizers": ["s", "other"]})
     with pytest.raises(RunError, match="the text has changed since the run was started"):
         require_same_data(config(), run, before, {**before, "corpora": ["other"]})
@@ -182,14 +184,14 @@ def test_another_validation_set_is_refused() -> None:
     before = {"tokenizers": ["s", "t"], "corpora": ["text"], "valid": ["source", "target"]}
     require_same_data(config(), run, before, dict(before))
     message = (
-        "a and b: the validation set has changed since the run was started; bring it back as it "
-        "was, or start another run with run=PATH"
+        "a and b: the validation set has changed since the run was started; restore it, "
+        "or start another run with run=PATH"
     )
     with pytest.raises(RunError, match=f"^{message}$"):
         require_same_data(config(), run, before, {**before, "valid": ["source", "other"]})
 
 
-def test_a_checkpoint_that_does_not_say_what_it_was_validated_on_is_taken() -> None:
+def test_checkpoint_without_a_validation_set_is_accepted() -> None:
     before = {"tokenizers": ["s", "t"], "corpora": ["text"]}
     now = {**before, "valid": ["source", "target"]}
     require_same_data(config(), RunDirectory(Path("runs/x")), before, now)
@@ -203,9 +205,9 @@ def test_other_options_of_the_search_of_validation_are_refused() -> None:
     later = {**text, "decoding": {**before["decoding"], "an_option_of_a_later_version": None}}
     require_same_data(config(), run, before, later)
     message = (
-        "--resume: validation would translate with other options than before: "
-        "decoding.replace_unknown (false -> true); put them back, so that the scores compare, or "
-        "start another run with start_from"
+        "--resume: validation would use other decoding options than before: "
+        "decoding.replace_unknown (false -> true); restore them, so that scores stay comparable, "
+        "or start another run with start_from"
     )
     with pytest.raises(RunError, match=f"^{re.escape(message)}$"):
         require_same_data(
@@ -213,7 +215,7 @@ def test_other_options_of_the_search_of_validation_are_refused() -> None:
         )
 
 
-def test_the_search_is_remembered_where_translations_are_scored(tmp_path: Path) -> None:
+def test_search_of_validation_is_saved_if_it_scores_translations(tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_text("a\n")
     reader = SimpleNamespace(fingerprint=lambda: "t")

@@ -100,7 +100,7 @@ def everything(state: TrainingState) -> tuple[Any, Any, Any]:
         ("killed", 8, 6),
     ],
 )
-def test_a_restored_training_leaves_what_an_unbroken_one_does(
+def test_restored_training_equals_an_uninterrupted_one(
     make_state: MakeState, seconds: list[float], end: str, update: int, saved_at: int
 ) -> None:
     unbroken = make_state(5, ScriptedValidator(BLEU), **OPTIONS)
@@ -141,8 +141,6 @@ def test_a_counter_of_a_later_version_needs_that_version(
     monkeypatch.setattr(saved_state, "build_empty", lambda *given: None)
     monkeypatch.setattr(saved_state, "load_weights", lambda *given: last)
     config: Any = SimpleNamespace(training=state.config)
-    told = (
-        r"metadata\.json: counters\.num_new is of a later version; use the version of nmt that wro"
-    )
+    told = r"metadata\.json: counters\.num_new is from a later version of nmt; use that version"
     with pytest.raises(RunError, match=told):
         load_state(config, state.run)

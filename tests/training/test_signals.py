@@ -47,7 +47,7 @@ def test_under_torchrun_which_repeats_them_all_signals_are_notes(
 
 
 @pytest.mark.parametrize("sent", [True, False])
-def test_the_handlers_that_were_there_come_back(sent: bool) -> None:
+def test_previous_handlers_are_restored(sent: bool) -> None:
     def handler(number: int, frame: object) -> None:
         """Do nothing."""
 

@@ -10,7 +10,7 @@ def names(run: RunDirectory) -> list[str]:
     return sorted(path.name for path in run.checkpoints.iterdir())
 
 
-def test_what_killed_processes_left_behind_is_cleared_away(tmp_path: Path) -> None:
+def test_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     snapshots = Snapshots(run, keep=2)
     for update in (2, 4, 6):

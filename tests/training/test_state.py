@@ -36,7 +36,7 @@ def test_one_seed_gives_the_same_numbers_and_another_one_others() -> None:
     assert all(a != b for a, b in zip(drawn[0], drawn[2], strict=True))
 
 
-def test_an_update_draws_the_same_whatever_was_drawn_before() -> None:
+def test_random_numbers_of_an_update_do_not_depend_on_earlier_draws() -> None:
     seed_update(3, 7)
     expected = draw()
     draw()

@@ -21,7 +21,7 @@ def test_a_full_disk_is_one_line() -> None:
         file.write("a")
 
 
-def test_the_file_is_named_where_it_is_known(tmp_path: Path) -> None:
+def test_file_is_named_if_known(tmp_path: Path) -> None:
     with (
         pytest.raises(RunError, match=rf"^{tmp_path}: Is a directory"),
         explain_disk_errors("runs/x"),
@@ -29,14 +29,14 @@ def test_the_file_is_named_where_it_is_known(tmp_path: Path) -> None:
         tmp_path.read_text()
 
 
-def test_what_is_not_about_a_file_is_left_alone() -> None:
+def test_error_without_a_file_is_unchanged() -> None:
     with pytest.raises(BrokenPipeError) as raised, explain_disk_errors("runs/x"):
         raise BrokenPipeError(32, "Broken pipe")
     assert raised.value.filename is None
 
 
 @pytest.mark.parametrize("way", ["train", "check", "api"])
-def test_what_fits_in_memory_is_measured_in_a_process_that_is_set_up(
+def test_memory_is_measured_after_the_process_is_set_up(
     way: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

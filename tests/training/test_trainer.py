@@ -171,14 +171,14 @@ def test_the_loss_decides_between_equal_scores_for_the_best_and_for_patience(
     assert train(state) == "2 validations in a row without a better bleu"
     assert state.counters.update == 24
     assert load_checkpoint(state.run.checkpoint("best")).metadata["update"] == 16
-    warnings = [line for line in caplog.messages if "cannot get better" in line]
+    warnings = [line for line in caplog.messages if "is perfect on" in line]
     assert warnings == [
-        "training.validation.best: bleu is perfect on the validation set and cannot get better, so "
-        "that from now on the loss decides; use a larger validation set, or best: loss"
+        "training.validation.best: bleu is perfect on the validation set, so the loss decides from "
+        "now on; use a larger validation set, or best: loss"
     ]
 
 
-def test_the_average_is_what_is_validated_and_kept(make_state: MakeState) -> None:
+def test_average_is_validated_and_kept(make_state: MakeState) -> None:
     validator = ScriptedValidator([1.0, 2.0])
     state = make_state(4, validator, max_updates=8, ema_decay=0.9)
     train(state)
@@ -229,7 +229,7 @@ def test_as_many_snapshots_are_kept_as_are_averaged(
 
 
 @pytest.mark.parametrize(("value", "kept"), [(4.0, True), (1.5, False)])
-def test_the_average_of_the_last_is_kept_where_it_is_better(
+def test_average_of_the_last_is_kept_if_better(
     make_state: MakeState, value: float, kept: bool
 ) -> None:
     validator = ScriptedValidator([1.0, 2.0, 3.0, value])
@@ -245,7 +245,7 @@ def test_the_average_of_the_last_is_kept_where_it_is_better(
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_there_is_no_average_of_less_than_two(make_state: MakeState, count: int) -> None:
+def test_average_needs_two_snapshots(make_state: MakeState, count: int) -> None:
     state = make_state(
         4, ScriptedValidator([1.0]), max_updates=4, checkpoints={"average_last": count}
     )
@@ -294,8 +294,8 @@ def test_a_batch_that_runs_out_of_memory_is_split_and_not_lost(
     assert [row["num_split"] for row in lines(states[1], "train")][-1] == 3
     told = [message for message in caplog.messages if "memory" in message or "fit" in message]
     assert told[0] == (
-        "update 1: out of memory at 4 pairs of up to 4 and 5 tokens; it is split and done again "
-        "(batches split so far: 1): lower training.batch_tokens, or set it to auto"
+        "update 1: out of memory at 4 pairs of up to 4 and 5 tokens, so the batch is split "
+        "(1 so far); lower training.batch_tokens, or set it to auto"
     )
     assert len(told) == 4
     assert told[-1] == "batches of up to 5 tokens fit"
@@ -304,7 +304,7 @@ def test_a_batch_that_runs_out_of_memory_is_split_and_not_lost(
 def test_one_sentence_that_does_not_fit(make_state: MakeState) -> None:
     state = make_state(max_updates=1)
     runs_out_above(state, 0)
-    with pytest.raises(UserError, match=r"out of memory at one pair of 3 and 2 tokens: leave out"):
+    with pytest.raises(UserError, match=r"out of memory at one pair of 3 and 2 tokens; leave out"):
         train(state)
 
 
@@ -317,7 +317,7 @@ NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate mem
         (
             NO_MEMORY,
             UserError,
-            r"^out of memory in an update, after its batches, .* lower training\.",
+            r"^update: out of memory after its batches, .* lower training\.",
         ),
         (RuntimeError("a bug"), RuntimeError, "^a bug$"),
     ],
@@ -344,9 +344,7 @@ def test_a_validation_that_runs_out_of_memory(make_state: MakeState) -> None:
             raise NO_MEMORY
 
     state = make_state(1, Large([]), max_updates=1)
-    told = (
-        "^out of memory, and not in an update: lower decoding.batch_tokens, .* --resume continues"
-    )
+    told = "^validation: out of memory; lower decoding.batch_tokens, .* --resume continues"
     with state.reporter.opened(), pytest.raises(UserError, match=told):
         train_to_the_end(Config.model_construct(), state, Interruption())
 
@@ -376,7 +374,7 @@ def test_a_bad_update_is_skipped_and_counted(make_state: MakeState) -> None:
 def test_gives_up_after_so_many_bad_updates_in_a_row(make_state: MakeState, tmp_path: Path) -> None:
     state = make_state(4, max_updates=30, max_bad_updates=3, checkpoints={"every": 4})
     spoil(state, {3, 6, 7, 9, 10, 11, 12})
-    with pytest.raises(UserError, match="max_bad_updates: 3 updates in a row, by update 11, had"):
+    with pytest.raises(UserError, match="max_bad_updates: 3 updates in a row, up to 11, had"):
         train(state)
     last = load_checkpoint(state.run.checkpoint("last"))
     assert last.metadata["counters"]["update"] == 8
@@ -400,7 +398,7 @@ def test_an_interruption_ends_after_the_update(make_state: MakeState, tmp_path: 
 
 
 @pytest.mark.parametrize("end", ["epoch", "update", "signal", "error"])
-def test_nothing_goes_on_in_the_background_when_it_ends(make_state: MakeState, end: str) -> None:
+def test_no_thread_runs_after_the_end(make_state: MakeState, end: str) -> None:
     limit = {"max_epochs": 1} if end == "epoch" else {"max_updates": 3}
     # One validation is scripted, after the first update; there is an error at the second.
     validator = ScriptedValidator([1.0] if end == "error" else [1.0] * 9)
@@ -459,9 +457,7 @@ def test_scheduled_sampling_reaches_the_model(make_state: MakeState) -> None:
     assert chances == pytest.approx([0.0, 0.4, 0.8, 0.8])
 
 
-def test_time_is_that_of_training_alone(
-    make_state: MakeState, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_excludes_validation(make_state: MakeState, monkeypatch: pytest.MonkeyPatch) -> None:
     """An update takes 1 s, a validation 100 s, a save 1,000 s."""
     now = 0.0
 

@@ -108,7 +108,7 @@ def test_there_may_be_fewer_pairs_than_samples() -> None:
     )
 
 
-def test_it_is_broken_off_between_two_batches() -> None:
+def test_interruption_happens_between_batches() -> None:
     interruption = Interruption()
 
     class Interrupting(Counting):

@@ -147,7 +147,5 @@ def test_a_quicker_search_is_announced(
 ) -> None:
     validation = {"validation": {"beam_size": beam_size}}
     config = load_config("run.yaml", options={"decoding": decoding, "training": validation})
-    start = (
-        "validation uses a quicker search than `nmt translate` (training.validation.beam_size): "
-    )
+    start = "validation searches faster than `nmt translate` (training.validation.beam_size): "
     assert describe_search(config) == (told and start + told)

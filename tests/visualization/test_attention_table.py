@@ -27,7 +27,7 @@ class TestAttentionTable:
         assert table.splitlines()[1].split() == ["x", "█", "75", "▓", "50", "▒", "25", "░", "5"]
 
     @pytest.mark.parametrize("width", [12, 13])  # a margin of 3, and three times 3
-    def test_writes_words_downwards_where_they_do_not_fit(self, width):
+    def test_long_words_are_written_vertically(self, width):
         weights = np.eye(3)
         table = attention_table(weights, ["ab", "c", "def"], ["x", "y", "z"], width=width)
         assert table.splitlines()[:6] == [

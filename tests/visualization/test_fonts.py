@@ -58,7 +58,7 @@ def test_missing_font_is_warned_about_once(
     assert caplog.records[0].levelno == logging.WARNING
 
 
-def test_default_font_comes_first_and_fonts_of_boxes_are_left_out() -> None:
+def test_default_font_is_first_and_box_fonts_are_excluded() -> None:
     families = [font.family for font in installed_fonts()]
     assert families[0] == DEFAULT_FAMILY
     assert not [family for family in families if family.startswith("Last Resort")]

@@ -92,7 +92,7 @@ def test_a_grid_of_any_shape_and_numbers_is_drawn(
             assert min(image.size) > 50
 
 
-def test_panels_stand_in_rows_and_there_are_not_too_many(tmp_path: Path) -> None:
+def test_panels_are_in_rows_and_limited(tmp_path: Path) -> None:
     sizes = []
     for number in (7, 8, 60, 1000):
         weights = np.full((number, 1), 1.0)
@@ -212,7 +212,7 @@ def test_a_point_between_gaps_of_a_long_curve_is_seen(figures: list[Any], tmp_pa
     assert line.get_markevery() == [51]
 
 
-def test_a_heat_map_says_what_its_words_are(figures: list[Any], tmp_path: Path) -> None:
+def test_heat_map_names_its_units(figures: list[Any], tmp_path: Path) -> None:
     plot_attention(np.ones((1, 2)), ["我", "爱"], ["x"], tmp_path / "a.png", units="characters")
     (label,) = [axes.get_ylabel() for axes in figures[0].axes if axes.get_ylabel()]
     assert label == "attention\ncharacters"

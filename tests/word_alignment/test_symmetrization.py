@@ -102,7 +102,7 @@ def plainly_grown(forward: Alignment, backward: Alignment) -> set[tuple[int, int
 
 @settings(deadline=None, max_examples=200)
 @given(both=LINKS, one=LINKS, other=LINKS)
-def test_growing_goes_from_the_first_word_to_the_last(
+def test_grow_diag_proceeds_from_first_to_last_word(
     both: Alignment, one: Alignment, other: Alignment
 ) -> None:
     assert grow_diag(both | one, both | other) == plainly_grown(both | one, both | other)

@@ -39,7 +39,7 @@ def test_words_of_scripts_without_spaces_are_characters(text: str, units: str) -
         ("👩\u200d👧👍🏽", "👩\u200d👧 👍🏽"),
     ],
 )
-def test_characters_are_those_that_people_see(text: str, units: str) -> None:
+def test_characters_are_grapheme_clusters(text: str, units: str) -> None:
     assert split_text(text, "characters") == units.split()
 
 
@@ -56,7 +56,7 @@ def test_characters_are_those_that_people_see(text: str, units: str) -> None:
         ("", None),
     ],
 )
-def test_units_are_named_by_what_was_split(text: str, units: str | None) -> None:
+def test_units_are_named_by_the_split(text: str, units: str | None) -> None:
     assert find_units([split_text(word, "auto") for word in text.split()]) == units
 
 

@@ -80,9 +80,9 @@ class Corpus(ABC, Generic[Item]):
             has_text = has_text or not (is_blank(source) or is_blank(target))
             yield source, target
         if count == 0:
-            raise DataError(f"{self}: empty; a corpus needs at least one sentence pair")
+            raise DataError(f"{self}: must not be empty; give at least one sentence pair")
         if not has_text:
-            raise DataError(f"{self}: none of the {count:,} pairs has text on both sides")
+            raise DataError(f"{self}: no pair of {count:,} has text on both sides; check the files")
 
 
 def zip_lines(

@@ -70,10 +70,10 @@ def read_grids(path: Path) -> Iterator[Grid]:
             shape.
     """
     require_regular(path)
-    message = f"{path}: no .npz file of arrays, or a damaged one; write it with numpy.savez"
+    message = f"{path}: not a valid .npz file; write it with numpy.savez"
     with _reporting_damage(message), open_binary(path) as file:
         if file.peek(len(npy.MAGIC_PREFIX)).startswith(npy.MAGIC_PREFIX):
-            raise DataError(f"{path}: one array; grids are read from an .npz file of arrays")
+            raise DataError(f"{path}: a single array (.npy); write an .npz file with numpy.savez")
         with zipfile.ZipFile(file) as archive:
             yield from _read_all(archive, path)
 
@@ -98,7 +98,7 @@ def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
     for name in expected:
         if name not in found:
             raise DataError(
-                f"{path}: array {name} is missing; needed are arr_0, arr_1, … or only `{_ALL}`"
+                f"{path}: array {name} is missing; name them arr_0, arr_1, … or only `{_ALL}`"
             )
     for name in expected:
         yield from _read_array(archive, found[name], path, name, _NUM_DIMENSIONS)
@@ -108,11 +108,11 @@ def _read_array(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, name: str, num_dimensions: int
 ) -> Iterator[Grid]:
     """Read the grids of an array that must have `num_dimensions` dimensions."""
-    message = f"{path}: array {name}: pickled or damaged, and not loaded; save plain numbers"
+    message = f"{path}: array {name}: pickled or corrupted, so it is not loaded; save plain numbers"
     with _reporting_damage(message):
         # Only compressions that NumPy writes: an LZMA decoder allocates what the file demands.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("it is compressed in another way than numpy does")
+            raise ValueError("compression that numpy does not use")
         with archive.open(info) as stream:
             array = _StoredArray(stream, info.file_size)
             _check(array, path, name, num_dimensions)
@@ -138,13 +138,13 @@ class _StoredArray:
     def __init__(self, stream: IO[bytes], size: int) -> None:
         version = npy.read_magic(stream)
         if version not in _HEADERS:
-            raise ValueError("it is of another version of the format")
+            raise ValueError("another version of the format")
         self.shape, self.is_fortran, self.dtype = _HEADERS[version](stream)
         if self.dtype.hasobject:
-            raise ValueError("it holds Python objects")
+            raise ValueError("Python objects")
         declared = math.prod(self.shape) * self.dtype.itemsize
         if min(self.shape, default=0) < 0 or stream.tell() + declared != size:
-            raise ValueError("it has more or fewer bytes than it says")
+            raise ValueError("its size differs from its header")
         self.grid_bytes = math.prod(self.shape[-_NUM_DIMENSIONS:]) * self.dtype.itemsize
         self._stream = stream
 
@@ -158,27 +158,27 @@ class _StoredArray:
         for _ in range(math.prod(self.shape[:-_NUM_DIMENSIONS])):
             content = self._stream.read(self.grid_bytes)
             if len(content) < self.grid_bytes:
-                raise ValueError("it is cut short")
+                raise ValueError("truncated")
             row = np.frombuffer(content, self.dtype)
             yield row.reshape(shape, order="F" if self.is_fortran else "C")
         if self._stream.read(1):  # reading to the end verifies the checksum
-            raise ValueError("it is too long")
+            raise ValueError("longer than its header says")
 
 
 def _check(array: _StoredArray, path: Path, name: str, num_dimensions: int) -> None:
     shape = list(array.shape)
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{path}: array {name}: type {array.dtype}, where numbers are needed")
+        raise DataError(f"{path}: array {name}: must hold numbers, not {array.dtype}")
     if len(shape) != num_dimensions or 0 in array.shape[1:]:
         wanted = "[rows columns channels]"
         wanted = wanted if num_dimensions == _NUM_DIMENSIONS else f"[N {wanted[1:]}"
-        raise DataError(f"{path}: array {name}: shape {shape}, needed is {wanted}")
+        raise DataError(f"{path}: array {name}: must have shape {wanted}, not {shape}")
     if num_dimensions == _NUM_DIMENSIONS and 0 in array.shape:
-        raise DataError(f"{path}: array {name}: shape {shape}, which has no cells")
+        raise DataError(f"{path}: array {name}: must have cells, not shape {shape}")
     if array.grid_bytes > _MAX_GRID_BYTES:
         raise DataError(
-            f"{path}: array {name}: shape {shape} has grids of more than {_MAX_GRID_BYTES:,} "
-            "bytes, the limit; make them smaller"
+            f"{path}: array {name}: grids of shape {shape} exceed the limit of {_MAX_GRID_BYTES:,} "
+            "bytes; make them smaller"
         )
     if array.is_fortran and num_dimensions > _NUM_DIMENSIONS:
         raise DataError(
@@ -190,7 +190,7 @@ def _grid(array: NDArray[Any], path: Path, name: str) -> Grid:
     with np.errstate(over="ignore"):  # an overflow of float32 is reported as infinite below
         values = array.astype(np.float32)
     if not np.isfinite(values).all():
-        raise DataError(f"{path}: array {name}: holds NaN or infinite numbers; replace them")
+        raise DataError(f"{path}: array {name}: has NaN or infinite values; replace them")
     return Grid(values, f"{path}: array {name}")
 
 
@@ -253,13 +253,13 @@ class GridReader(SourceReader[Grid]):
         rows, columns, channels = grid.values.shape
         if channels != self.channels:
             raise DataError(
-                f"{grid.name}: {channels} channels, where model.encoder.channels is {self.channels}"
+                f"{grid.name}: {channels} channels, but model.encoder.channels is {self.channels}"
             )
         bounds = (("rows", rows, self.max_rows), ("columns", columns, self.max_columns))
         for what, size, most in bounds:
             if size > most:
                 raise DataError(
-                    f"{grid.name}: {size} {what}, where model.encoder.max_{what} is {most}"
+                    f"{grid.name}: {size} {what}, but model.encoder.max_{what} is {most}"
                 )
         places = np.indices((rows, columns), np.float32).reshape(NUM_POSITIONS, -1).T
         return np.concatenate([grid.values.reshape(-1, channels), places], axis=1)

@@ -24,7 +24,7 @@ _UTF16_FIRST_BYTES: Final = b"\xff\xfe"  # of byte order marks
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _REASONS: Final = {
     FileNotFoundError: "no such file",
-    IsADirectoryError: "is a folder, where a file is needed",
+    IsADirectoryError: "is a folder; give a file",
     PermissionError: "no permission to read it",
 }
 
@@ -96,7 +96,7 @@ def _decode_lines(
     stream: BufferedReader, name: str, on_error: OnError, max_line_bytes: int
 ) -> Iterator[str | None]:
     """Decode lines like `decode_lines`, but yield None for a line over the limit."""
-    more = f"{name}: there are more such lines; they are not named"
+    more = f"{name}: further such lines are not reported"
     bad_lines, long_lines = FirstWarnings(more, ONCE), FirstWarnings(more, ONCE)
     lines = raw_lines(stream, name, max_line_bytes)
     for number, (line, start, is_too_long) in enumerate(lines, start=1):
@@ -112,7 +112,7 @@ def _decode_lines(
                 raise _undecodable(name, number, offset, byte)
             read_as = "U+FFFD" if on_error == "replace" else "an empty line"
             place = f"{name}, line {number}, byte {offset}"
-            bad_lines.warn(f"{place}: 0x{byte:02x} is no UTF-8 text; read as {read_as}")
+            bad_lines.warn(f"{place}: 0x{byte:02x} is not UTF-8; read as {read_as}")
             text = content.decode("utf-8", errors="replace").replace("\0", _REPLACEMENT)
             text = text if on_error == "replace" else ""
         if is_too_long:
@@ -137,9 +137,9 @@ def _index(content: bytes, byte: int) -> int | None:
 def _undecodable(name: str, number: int, offset: int, byte: int) -> DataError:
     where = f"{name}, line {number}, byte {offset}"
     if offset == 0 and byte in _UTF16_FIRST_BYTES:
-        return DataError(f"{where}: this looks like UTF-16; convert the file to UTF-8")
+        return DataError(f"{where}: looks like UTF-16; convert the file to UTF-8")
     if byte == 0:
-        return DataError(f"{where}: a NUL byte, which no text holds; is the file UTF-8 text?")
+        return DataError(f"{where}: NUL byte, so not text; convert the file to UTF-8 text")
     return DataError(
         f"{where}: 0x{byte:02x} is not UTF-8; convert the file to UTF-8, or correct the line"
     )
@@ -177,8 +177,8 @@ def raw_lines(
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{name}: cannot be read: {os_reason(error)}") from None
         raise DataError(
-            f"{name}: the {kind} data is damaged or cut short after line {number}; "
-            "make the file again"
+            f"{name}: the {kind} data is corrupted or truncated after line {number}; compress the "
+            "file again"
         ) from None
 
 
@@ -197,7 +197,7 @@ def open_binary(path: Path) -> BufferedReader:
         file = path.open("rb")
         if _is_endless(file):
             file.close()
-            raise DataError(f"{path}: is a device, where a file is needed")
+            raise DataError(f"{path}: is a device; give a file")
         return file
     except OSError as error:
         reason = _REASONS.get(type(error), f"cannot be opened: {os_reason(error)}")
@@ -220,7 +220,7 @@ def require_regular(path: Path) -> None:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DataError(
-            f"{path}: not a regular file, and it is read several times; write it to a file first"
+            f"{path}: not a regular file, but it is read several times; write it to a file first"
         )
 
 

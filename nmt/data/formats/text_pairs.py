@@ -27,8 +27,8 @@ class TextCorpus(Corpus[str]):
             read_lines(self.source, max_line_bytes=self.max_line_bytes),
             read_lines(self.target, max_line_bytes=self.max_line_bytes),
             lambda num_sources, num_targets: (
-                f"{self.source} has {num_sources:,} lines, {self.target} has {num_targets:,} "
-                "lines: line n of one must be the translation of line n of the other"
+                f"{self.source} has {num_sources:,} lines, but {self.target} has {num_targets:,} "
+                "lines; line n of one must be the translation of line n of the other"
             ),
         )
 
@@ -50,7 +50,7 @@ class TsvCorpus(Corpus[str]):
             columns = ["", ""] if line is None else line.split("\t")
             if len(columns) != 2:
                 raise DataError(
-                    f"{self.tsv}, line {number}: {len(columns) - 1} tabs, where one is needed, "
-                    "between source and target"
+                    f"{self.tsv}, line {number}: must have one tab, between source and target, "
+                    f"not {len(columns) - 1}"
                 )
             yield columns[0], columns[1]

@@ -66,7 +66,7 @@ class RecurrentEncoder(Encoder):
     def find_conflict(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
         """Return `residual` if there is only one layer."""
         if options["residual"] and options["num_layers"] == 1:
-            return "residual", "connects layers, and there is one; set num_layers: 2 or more"
+            return "residual", "needs several layers; set num_layers to 2 or more"
         return None
 
     @classmethod

@@ -37,8 +37,7 @@ class MetricsFile:
         size = path.stat().st_size
         if size < end:
             logger.warning(
-                f"{path}: {end - size:,} of {end:,} bytes are missing, so that it lacks what was "
-                "measured before"
+                f"{path}: {end - size:,} of {end:,} bytes are missing, so earlier metrics are lost"
             )
         if size > end:
             with path.open("rb+") as file:
@@ -84,7 +83,7 @@ def read_curves(path: Path) -> Panels:
                     panels.setdefault(panel, {}).setdefault(curve, []).append(point)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise RunError(
-                f"{path}, line {number}: not a line of metrics; put back a copy of the file"
+                f"{path}, line {number}: not a line of metrics; restore the file from a copy"
             ) from None
     rates = panels["learning rate"]
     if len({rate for points in rates.values() for _, rate in points}) == 1:

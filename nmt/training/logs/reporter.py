@@ -143,8 +143,8 @@ def _tensorboard_writer() -> Callable[..., Any]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise UserError(
-            "training.tensorboard: true, but tensorboard is not installed: install the extra "
-            "`tensorboard`, or set it to false"
+            "training.tensorboard: tensorboard is not installed; install the extra `tensorboard`, "
+            "or set it to false"
         ) from error
     return SummaryWriter
 

@@ -74,13 +74,13 @@ class Constant(Schedule):
             return
         if total_updates is None:
             raise ConfigError(
-                "training.schedule.cooldown: needs to know where training ends; give "
-                "training.max_updates or training.max_epochs, or leave it out"
+                "training.schedule.cooldown: needs the end of training; set training.max_updates "
+                "or training.max_epochs, or leave it out"
             )
         if cooldown + warmup > total_updates:
             raise ConfigError(
-                f"training.schedule.cooldown: {cooldown} and a warm-up of {warmup} are more than "
-                f"the {total_updates} updates of training"
+                f"training.schedule.cooldown: {cooldown} and warmup {warmup} exceed the "
+                f"{total_updates} updates of training; lower one of them"
             )
 
     def state(self) -> dict[str, float]:
@@ -175,13 +175,13 @@ class Cosine(Schedule):
         warmup, end = self.warmup, self.num_updates or self.total_updates
         if end is None:
             raise ConfigError(
-                "training.schedule.num_updates: cosine needs to know where training ends; give "
-                "it, or training.max_updates, or training.max_epochs"
+                "training.schedule.num_updates: missing, and training has no limit; set it, "
+                "training.max_updates or training.max_epochs"
             )
         if end <= warmup:
             raise ConfigError(
-                f"training.schedule.warmup: {warmup} is not less than the {end} updates of the "
-                f"whole schedule; set it to {end // 10}, a tenth of them"
+                f"training.schedule.warmup: must be less than the {end} updates of the schedule, "
+                f"not {warmup}; set it to {end // 10}, a tenth of them"
             )
         self.end = end
 
@@ -203,9 +203,8 @@ def _check_end(what: str, end: int | None, state: dict[str, float]) -> None:
     if end is not None and state.get("end", end) != end:  # missing in the earliest checkpoints
         raise ConfigError(
             f"--resume: training.schedule: the {what} of this run ends at update "
-            f"{state['end']:,.0f}, and with these options it would at {end:,}: put "
-            "training.max_updates and training.max_epochs back, or start another run with "
-            "run=PATH"
+            f"{state['end']:,.0f}, but at {end:,} with these options; restore training.max_updates "
+            "and training.max_epochs, or start another run with run=PATH"
         )
 
 

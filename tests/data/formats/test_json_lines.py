@@ -53,7 +53,7 @@ KEYS = f"{LINE}, or set source_key and target_key"
         ("source", "source", f"not JSON (Expecting value); {OBJECT}"),
         ("", "source", f"not JSON (Expecting value); {OBJECT}"),
         ('{"source": "a"', "source", f"not JSON (Expecting ',' delimiter); {OBJECT}"),
-        ('{"a": 1, "a": 2}', "source", f"not JSON (a key is there twice); {OBJECT}"),
+        ('{"a": 1, "a": 2}', "source", f"not JSON (a key occurs twice); {OBJECT}"),
         ("[" * 100_000, "source", f"not JSON (nested too deeply); {OBJECT}"),
         ('["a", "b"]', "source", f"not a JSON object; {OBJECT}"),
         ('{"target": "b"}', "source", f"source: no key 'source'; {KEYS}"),

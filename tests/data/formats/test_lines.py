@@ -59,7 +59,7 @@ def test_a_long_line_is_named_once_with_file_and_line(caplog: pytest.LogCaptureF
     caplog.clear()
     texts(b"1234\n" * 30, 3)
     assert len(caplog.records) == 11
-    assert "there are more such lines" in caplog.text
+    assert "further such lines are not reported" in caplog.text
 
 
 def test_offsets_count_the_whole_of_a_long_line() -> None:
@@ -67,13 +67,13 @@ def test_offsets_count_the_whole_of_a_long_line() -> None:
         list(decode_lines(stream_of(b"a" * 100_000 + b"\n\xff\n"), "x", max_line_bytes=10))
 
 
-def test_a_character_cut_by_the_limit_is_no_bad_byte(caplog: pytest.LogCaptureFixture) -> None:
+def test_character_cut_by_the_limit_is_not_a_bad_byte(caplog: pytest.LogCaptureFixture) -> None:
     assert list(decode_lines(stream_of("aß€€€€\nb\n".encode()), "x", max_line_bytes=2)) == ["", "b"]
     assert "UTF-8" not in caplog.text
 
 
-def test_a_corpus_of_nuls_without_lines_is_no_text() -> None:
-    with pytest.raises(DataError, match=r"x, line 1, byte 0: a NUL byte, which no text holds"):
+def test_corpus_of_nuls_is_refused() -> None:
+    with pytest.raises(DataError, match=r"x, line 1, byte 0: NUL byte, so not text; convert"):
         list(decode_lines(stream_of(b"\0" * 10_000_000), "x"))
 
 
@@ -128,13 +128,13 @@ def test_an_xz_file_that_asks_for_gigabytes_is_refused() -> None:
     stream[place] = 40  # 4 GB
     header = bytes(stream[12 : 12 + header_size - 4])
     stream[12 + header_size - 4 : 12 + header_size] = zlib.crc32(header).to_bytes(4, "little")
-    with pytest.raises(DataError, match="x: the xz data is damaged or cut short after line 0"):
+    with pytest.raises(DataError, match="x: the xz data is corrupted or truncated after line 0"):
         list(raw_lines(stream_of(bytes(stream)), "x"))
 
 
 @compressions
 @pytest.mark.parametrize("name", ["text.gz", "text.xz", "text"])
-def test_compression_is_told_by_the_content(
+def test_compression_is_detected_by_content(
     kind: str, compress: Compress, name: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -171,7 +171,7 @@ def test_padding_of_xz_is_passed_over() -> None:
 def test_damage_is_one_line(kind: str, compress: Compress, damage: Compress) -> None:
     whole = compress(b"".join(b"%d\n" % number for number in range(20_000)))
     with pytest.raises(
-        DataError, match=rf"^x: the {kind} data is damaged or cut short after line \d+; make the f"
+        DataError, match=rf"^x: the {kind} data is corrupted or truncated after line \d+; compress"
     ):
         list(raw_lines(stream_of(damage(whole)), "x"))
 
@@ -193,7 +193,7 @@ def test_other_archives_are_named_and_refused(tmp_path: Path) -> None:
             list(read_lines(tmp_path / name))
 
 
-def test_a_long_line_of_a_corpus_leaves_out_its_pair_alone(tmp_path: Path) -> None:
+def test_long_line_only_drops_its_pair(tmp_path: Path) -> None:
     long = "x" * (MAX_LINE_BYTES + 1)
     (tmp_path / "a").write_text(f"1\n{long}\n3\n4\n")
     (tmp_path / "b").write_text(f"eins\nzwei\n{long}\nvier\n")
@@ -209,7 +209,7 @@ def test_a_long_line_of_a_tsv_file_is_a_blank_pair(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/urandom"])
 def test_a_device_without_end_is_refused(path: str) -> None:
-    with pytest.raises(DataError, match=f"{path}: is a device, where a file is needed"):
+    with pytest.raises(DataError, match=f"{path}: is a device; give a file"):
         list(read_lines(Path(path)))
 
 

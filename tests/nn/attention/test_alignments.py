@@ -163,7 +163,7 @@ def test_a_learned_alpha_must_start_in_its_range() -> None:
 
 
 @pytest.mark.parametrize("name", ALIGNMENTS)
-def test_nan_comes_out_as_it_went_in(name: str) -> None:
+def test_nan_is_preserved(name: str) -> None:
     """So that the update is skipped and counted; what is drawn of it must not raise."""
     alignment = ALIGNMENTS[name](QUERY).train()
     mask = torch.ones(8, 3, dtype=torch.bool)
@@ -375,7 +375,7 @@ def test_monotonic_may_run_out_of_the_sentence() -> None:
     assert (weights == 0).all()
 
 
-def test_monotonic_weights_sum_to_one_where_it_stops_at_the_end() -> None:
+def test_monotonic_weights_sum_to_one_with_stop_at_end() -> None:
     alignment = MonotonicAlignment(QUERY).train()
     torch.manual_seed(6)
     mask = torch.tensor([[True] * 5, [True, True, False, False, False]])

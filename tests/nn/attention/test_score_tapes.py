@@ -47,7 +47,7 @@ def test_scores_and_gradients_are_those_of_the_formula(is_additive: bool) -> Non
     assert (d_direction is None) == (not is_additive)
 
 
-def test_queries_and_keys_may_be_as_large_as_half_of_what_there_is() -> None:
+def test_queries_and_keys_may_have_half_the_largest_number() -> None:
     """Of either sign; where both are, and where they cancel, the tanh is right and has a slope."""
     values = torch.tensor([sign * value for value in EXTREMES for sign in (1.0, -1.0)])
     query, keys = values.unsqueeze(1), values.expand(len(values), -1).unsqueeze(2)

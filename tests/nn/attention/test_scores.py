@@ -141,7 +141,7 @@ def test_concat_is_one_matrix_over_both() -> None:
     assert score.key_projection.bias is None
 
 
-def test_a_subclass_with_other_scores_does_not_train_with_those_of_its_base() -> None:
+def test_subclass_with_other_scores_does_not_use_the_fast_path() -> None:
     class Doubled(AdditiveScore):
         def forward(self, query: Tensor, keys: Tensor, state: Tensor | None = None) -> Tensor:
             return 2 * super().forward(query, keys)
@@ -165,7 +165,7 @@ def test_uniform_reads_the_mean() -> None:
     )
 
 
-def test_location_asks_the_query_alone_and_reaches_so_far() -> None:
+def test_location_score_ignores_the_source_and_has_a_maximum_length() -> None:
     score = LocationScore(QUERY, VALUE, max_positions=4)
     query, values = given()
     found = score(query, score.keys(values))

@@ -81,7 +81,7 @@ def test_the_summary_is_the_mean_of_the_cells(embedding: GridEmbedding) -> None:
     torch.testing.assert_close(encoded.final[:, 0], embedded.mean(dim=1))
 
 
-def test_dropout_is_on_the_cells_in_training_alone() -> None:
+def test_dropout_of_cells_is_only_active_in_training() -> None:
     torch.manual_seed(1)
     encoder = GridEncoder(0, channels=3, hidden_size=50, dropout=0.5)
     embedded, mask = torch.randn(8, 9, 50), torch.ones(8, 9, dtype=torch.bool)
@@ -90,7 +90,7 @@ def test_dropout_is_on_the_cells_in_training_alone() -> None:
     assert torch.equal(encoder.eval()(embedded, mask).states, embedded)
 
 
-def test_all_parameters_learn_from_the_cells_that_there_are(embedding: GridEmbedding) -> None:
+def test_all_parameters_get_gradients_from_real_cells(embedding: GridEmbedding) -> None:
     encoded = GridEncoder(0, channels=3, hidden_size=8, dropout=0.0)(
         embedding(cells_of(torch.randn(2, 4, 3, dtype=torch.double))),
         torch.ones(1, 8, dtype=torch.bool),

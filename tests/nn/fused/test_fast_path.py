@@ -270,7 +270,7 @@ def test_the_tape_of_an_alignment_or_attention_is_the_one_that_trains(
         torch.testing.assert_close(fast, plain)
 
 
-def test_an_attention_with_a_fast_path_must_say_what_it_attends_to() -> None:
+def test_attention_with_a_fast_path_needs_its_inputs() -> None:
     class Claiming(Attention):
         fast_path = True
         fused_inputs = BaseAttention.fused_inputs
@@ -299,7 +299,7 @@ def test_a_method_of_any_kind_takes_the_fast_path(cell: type[LSTM]) -> None:
     assert_words_one_by_one_are_alike(make_model(cell=cell), make_batch())
 
 
-def test_what_is_no_method_leaves_the_fast_path() -> None:
+def test_attributes_other_than_methods_keep_the_fast_path() -> None:
     class Marker:
         """A mixin without methods; it has a `__dict__`."""
 

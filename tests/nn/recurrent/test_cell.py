@@ -154,7 +154,7 @@ def test_plain_rnn_agrees_with_torch() -> None:
         torch.testing.assert_close(ours.unroll(ours.project(inputs()), state), expected)
 
 
-def test_a_relu_rnn_keeps_its_state_until_it_has_learnt() -> None:
+def test_relu_rnn_starts_by_keeping_its_state() -> None:
     """Le 2015: the identity; a hundred steps later the state is neither gone nor has it burst."""
     torch.manual_seed(1)
     cell = PlainRNN(INPUT, HIDDEN, activation="relu")
@@ -163,7 +163,7 @@ def test_a_relu_rnn_keeps_its_state_until_it_has_learnt() -> None:
     assert 0.3 * state.norm() < after.norm() < 3 * state.norm()
 
 
-def test_recurrent_dropout_neither_feeds_nor_starves_a_relu_rnn() -> None:
+def test_recurrent_dropout_preserves_the_scale_of_a_relu_rnn() -> None:
     """By a mask of 2 and 0 on the state itself, a hundred steps would come to 2 ** 100 and 0."""
     cell = PlainRNN(INPUT, HIDDEN, activation="relu")
     state, silence = torch.rand(2, HIDDEN), torch.zeros(2, 100, INPUT)

@@ -16,7 +16,7 @@ def test_one_object_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_what_came_after_the_checkpoint_is_cut_off(tmp_path: Path) -> None:
+def test_metrics_after_the_checkpoint_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     metrics = MetricsFile(path)
     metrics.append("train", {"update": 1})
@@ -33,7 +33,7 @@ def test_a_new_training_starts_an_empty_file(tmp_path: Path) -> None:
     assert MetricsFile(path).end == 0
 
 
-def test_a_file_that_somebody_deleted_is_begun_anew(tmp_path: Path) -> None:
+def test_deleted_file_is_started_again(tmp_path: Path) -> None:
     metrics = MetricsFile(tmp_path / "metrics.jsonl", 1000)
     metrics.append("train", {"update": 2})
     assert (tmp_path / "metrics.jsonl").read_text() == '{"kind": "train", "update": 2}\n'

@@ -21,7 +21,7 @@ def test_means_over_the_updates_since_the_last_reading() -> None:
     assert math.isnan(metrics.read()["loss"])
 
 
-def test_a_bad_update_is_counted_and_leaves_the_means_alone() -> None:
+def test_bad_update_is_counted_but_does_not_change_the_means() -> None:
     metrics = RunningMetrics(torch.device("cpu"))
     add(metrics, 30.0, 10, 1.0)
     add(metrics, math.nan, 50, math.nan)
@@ -38,7 +38,7 @@ def test_the_longest_row_of_bad_updates() -> None:
     assert metrics.read()["num_skipped"] == 5
 
 
-def test_a_restored_one_goes_on() -> None:
+def test_restored_state_continues() -> None:
     metrics = RunningMetrics(torch.device("cpu"))
     add(metrics, 30.0, 10, 1.0)
     add(metrics, 1.0, 1, math.nan)

@@ -72,7 +72,7 @@ def test_guided_losses_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "squared_error"])
-def test_guided_losses_are_least_where_the_weights_are_the_links(name: Any) -> None:
+def test_guided_losses_are_minimal_if_weights_equal_links(name: Any) -> None:
     gold = torch.tensor([[[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]]])
     torch.manual_seed(1)
     other = torch.softmax(torch.randn(1, 2, 3), -1)

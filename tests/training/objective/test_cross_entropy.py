@@ -153,7 +153,7 @@ def test_a_word_that_is_all_but_certain_has_a_finite_loss() -> None:
     assert loss.log_probabilities.flatten().tolist() == [0.0, -200.0]
 
 
-def test_no_more_than_a_chunk_of_logits_is_ever_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_chunk_of_logits_is_computed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     largest = 0
     original = addmm
 

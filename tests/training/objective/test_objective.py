@@ -42,12 +42,12 @@ def sums(loss: TokenLoss) -> tuple[Tensor, Tensor]:
     return loss.objective, loss.negative_log_likelihood
 
 
-def test_of_words_alone() -> None:
+def test_words_only() -> None:
     losses = Objective((SMOOTHED,))(tiny_model(), BATCH)
     torch.testing.assert_close(sums(losses), of_words(0.1))
 
 
-def test_what_is_asked_of_the_attention_is_added() -> None:
+def test_attention_losses_are_added() -> None:
     decoded = tiny_model().decode(BATCH)
     coverage = CoverageLoss(weight=3.0)(outputs(BATCH, decoded))
     objective = Objective((SMOOTHED, CoverageLoss(weight=3.0)))(tiny_model(), BATCH).objective
@@ -93,7 +93,7 @@ def test_dropout_makes_two_passes_disagree_and_that_is_weighted() -> None:
     assert losses(3.0) - losses(1.0) == pytest.approx(2.0 * apart, rel=1e-4)
 
 
-def test_what_is_asked_of_the_attention_is_asked_of_both_passes() -> None:
+def test_attention_losses_apply_to_both_passes() -> None:
     model = tiny_model(dropout=0.5)
     torch.manual_seed(1)
     both = duplicate_batch(BATCH)

@@ -20,7 +20,7 @@ def test_by_hand() -> None:
     assert average.tensors()["weight"].item() == pytest.approx(1 - 0.9**2)
 
 
-def test_it_forgets_quickly_where_the_weights_started() -> None:
+def test_moving_average_forgets_the_initial_weights() -> None:
     model = make(1000.0)
     average = ExponentialMovingAverage(model, decay=0.9999)
     model.weight.data.fill_(1.0)

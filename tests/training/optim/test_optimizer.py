@@ -68,7 +68,7 @@ def test_sgd_by_hand() -> None:
         assert model.weight.item() == pytest.approx(expected)
 
 
-def test_the_first_step_of_adam_is_the_learning_rate_whatever_the_gradient() -> None:
+def test_first_step_of_adam_equals_the_learning_rate() -> None:
     model = nn.Linear(2, 1, bias=False)
     before = model.weight.detach().clone()
     model.weight.grad = torch.tensor([[1e-3, -50.0]])
@@ -245,7 +245,7 @@ def test_a_bad_first_step_leaves_no_trace(name: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_after_a_bad_step_training_goes_on(model: nn.Module, name: str) -> None:
+def test_training_continues_after_a_bad_step(model: nn.Module, name: str) -> None:
     optimizer = make(name, model)
     with_gradients(model, 1)
     apply_gradients(optimizer, torch.tensor(math.nan), 1.0)
@@ -256,7 +256,7 @@ def test_after_a_bad_step_training_goes_on(model: nn.Module, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_restored_optimizer_goes_on_as_if_nothing_had_been(name: str) -> None:
+def test_restored_optimizer_continues_exactly(name: str) -> None:
     results = []
     for interrupted in (False, True):
         torch.manual_seed(1)
