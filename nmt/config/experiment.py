@@ -148,7 +148,7 @@ class Config(Options):
         """Refuse guided attention without alignments, and alignments that nothing reads."""
         guided = self._losses_with("needs_links")
         if guided and all(corpus.alignments is None for corpus in self.data.train):
-            refuse("data.train[0].alignments", f"is missing, and {guided[0]} needs it")
+            refuse("data.train[0].alignments", f"is missing, but {guided[0]} needs it; set it")
         for key, corpus in self.data.held_out():
             if corpus.alignments is not None:
                 sentence = "are only used in training; compare with `nmt align --gold`"
