@@ -179,7 +179,7 @@ def test_a_run_in_the_place_of_its_start_is_resumed(nmt: Any) -> None:
         ),
         (
             [BASE, "model.decoder.hidden_size=48"],
-            ["start_from: runs/tiny has another model (model.decoder.hidden_size: 32 -> 48), and"],
+            ["start_from: runs/tiny has another model (model.decoder.hidden_size: 32 -> 48), so"],
         ),
         (
             [BASE, "model.attention.score=dot"],

@@ -34,13 +34,33 @@ def test_a_warm_up_must_be_shorter_than_the_training() -> None:
     ("optimizer", "cell", "told"),
     [
         ("{name: adam, learning_rate: 6e-3}", "gru", None),
-        ("{name: adam, learning_rate: 1.0}", "gru", "1 is far above what adam with gated cells"),
-        ("{name: adamw, learning_rate: 1e-7}", "lstm", "1e-07 is far below what adamw with gated"),
+        (
+            "{name: adam, learning_rate: 1.0}",
+            "gru",
+            "1 is far above the useful range of adam with gated cells",
+        ),
+        (
+            "{name: adamw, learning_rate: 1e-7}",
+            "lstm",
+            "1e-07 is far below the useful range of adamw with gated",
+        ),
         ("{name: adam, learning_rate: 0.015}", "gru", None),
-        ("{name: adam, learning_rate: 0.015}", "rnn", "0.015 is far above what adam with plain"),
+        (
+            "{name: adam, learning_rate: 0.015}",
+            "rnn",
+            "0.015 is far above the useful range of adam with plain",
+        ),
         ("{name: sgd, learning_rate: 1.0}", "gru", None),
-        ("{name: sgd, learning_rate: 1e-4}", "gru", "0.0001 is far below what sgd with gated"),
-        ("{name: sgd, learning_rate: 1.0, momentum: 0.99}", "gru", "1 is far above what sgd with"),
+        (
+            "{name: sgd, learning_rate: 1e-4}",
+            "gru",
+            "0.0001 is far below the useful range of sgd with gated",
+        ),
+        (
+            "{name: sgd, learning_rate: 1.0, momentum: 0.99}",
+            "gru",
+            "1 is far above the useful range of sgd with",
+        ),
     ],
 )
 def test_a_rate_must_suit_the_optimizer_and_the_cells(

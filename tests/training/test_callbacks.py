@@ -88,7 +88,7 @@ def test_start_of_training_is_logged(
     state.counters.update = 7
     log_start(state)
     start = f"{state.run.path}: {size:,} parameters, cpu, float32{told}"
-    assert caplog.messages == [start, f"{start}, from update 7 on"]
+    assert caplog.messages == [start, f"{start}, from update 7"]
 
 
 def test_end_of_training_names_the_model(make_state: MakeState) -> None:

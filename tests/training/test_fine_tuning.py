@@ -193,5 +193,5 @@ def test_a_run_without_a_best_checkpoint_has_no_weights_to_give(
 ) -> None:
     make_base(config())
     monkeypatch.setattr(fine_tuning, "is_checkpoint", lambda folder: False)
-    with pytest.raises(RunError, match=r"^start_from: runs/base/checkpoints/best: there is"):
+    with pytest.raises(RunError, match=r"^start_from: runs/base/checkpoints/best: no best"):
         open_base(config())
