@@ -492,7 +492,7 @@ def test_score_prefers_the_right_translation(nmt: Any, tmp_path: Path) -> None:
     assert f"2 sentences, {num_tokens} tokens" in outcome.err
     assert f"perplexity {perplexity:.3f}" in outcome.err
     total, mean = right + wrong, (right + wrong) / num_tokens
-    assert f"log-probability {total:.2f}, {mean:.4f} a token" in outcome.err
+    assert f"log-probability {total:.2f}, {mean:.4f} per token" in outcome.err
 
 
 def test_align_writes_a_link_for_each_target_word(nmt: Any) -> None:
