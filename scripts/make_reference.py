@@ -81,16 +81,18 @@ def _describe_bounds(constraint: Any) -> Iterator[str]:
 
 def _options(model: type[BaseModel], values: dict[str, Any], width: int) -> Iterator[str]:
     """Yield the lines of each option of a group."""
+    helps = option_helps(model)
     for key, field in model.model_fields.items():
         name = field.alias or key
         if name in values or name == "losses":  # a corpus format may have no name
-            yield "\n".join(_option(name, values.get(name, []), field, width))
+            lines = _option(name, values.get(name, []), field, helps.get(key, ""), width)
+            yield "\n".join(lines)
 
 
-def _option(name: str, value: Any, field: FieldInfo, width: int) -> Iterator[str]:
+def _option(name: str, value: Any, field: FieldInfo, text: str, width: int) -> Iterator[str]:
     groups, table = groups_in(field.annotation), table_in(field)
     group = groups[0] if groups else None
-    yield from _comment(field.description or "", width)
+    yield from _comment(text, width)
     if table is not None:
         for plugin, kind in table.classes.items():
             if plugin in TrainingConfig.model_fields:  # a loss term with a key of its own
@@ -132,22 +134,25 @@ def _options_in_short(options: type[BaseModel], helps: dict[str, str], width: in
         yield from _comment(f"{key}: {shown} ({kind}) {helps[key]}", width, indent="      ")
 
 
-def option_helps(plugin: type) -> dict[str, str]:
-    """Return the help of each option of a plug-in, from the docstrings of its class and its bases.
+def option_helps(owner: type) -> dict[str, str]:
+    """Return the help of each option of a group or plug-in, from its docstring and its bases'.
 
     Bases are read up to the class with the constructor.
     """
     helps: dict[str, str] = {}
-    for kind in plugin.__mro__:
-        helps = _argument_helps(inspect.cleandoc(kind.__doc__ or "")) | helps
+    for kind in owner.__mro__:
+        helps = documented_names(kind) | helps
         if "__init__" in vars(kind):
             break
     return helps
 
 
-def _argument_helps(docstring: str) -> dict[str, str]:
-    """Return the entries of the `Args:` section of a docstring, each on one line."""
-    section = re.search(r"^Args:\n((?:[ \t]+.*(?:\n|$)|\n)+)", docstring, flags=re.MULTILINE)
+def documented_names(kind: type) -> dict[str, str]:
+    """Return the entries of the `Args:` or `Attributes:` section of a class, one line each."""
+    docstring = inspect.cleandoc(kind.__doc__ or "")
+    section = re.search(
+        r"^(?:Args|Attributes):\n((?:[ \t]+.*(?:\n|$)|\n)+)", docstring, flags=re.MULTILINE
+    )
     if section is None:
         return {}
     entries = re.split(r"^ {4}(?=\w+:)", section.group(1), flags=re.MULTILINE)[1:]

@@ -8,14 +8,14 @@ from typing import Final
 from nmt.build.data import build_corpus
 from nmt.config.experiment import Config
 from nmt.config.registry import METRICS
-from nmt.config.training import MetricConfig
+from nmt.config.validation import MetricConfig
 from nmt.core.errors import ConfigError
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
 from nmt.evaluation.metric import Metric, to_nfc
 from nmt.text.normalization import Normalizer
 
+# Metrics of the test set, besides those of validation.
 TEST_METRICS: Final = ("bleu", "chrf")
-"""Metrics of the test set, besides those of validation."""
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from nmt.config.registry import CORPORA, Options, PlugIn
 from nmt.config.values import NumProcesses, PathText, Positive, PositiveStrength
 from nmt.word_alignment.units import AlignmentUnits
 
+# Options that a dumped configuration always contains.
 _NOT_GIVEN: Final = (("source", None), ("target", None), ("tsv", None), ("grids", None))
-"""Options that a dumped configuration always contains."""
 _DEFAULT_FORMAT: Final = "text"
 
 
@@ -20,17 +20,21 @@ def _as_list(value: Any) -> Any:
 
 
 class CorpusConfig(PlugIn):
-    """A corpus; `name` is its format, and the remaining keys are the options of the format."""
+    """A corpus; `name` is its format, and the remaining keys are the options of the format.
+
+    Attributes:
+        name: Name of the format; may be left out if an option has the same name, and for text.
+        alignments: Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided
+            attention.
+        alignment_units: Units that the links of `alignments` index. With auto, words of scripts
+            without spaces are split into characters, as `nmt align` does.
+        weight: Times the corpus is seen per epoch; with 0.5, each epoch sees a random half of it.
+    """
 
     name: str = _DEFAULT_FORMAT
-    """Name of the format; may be left out if an option has the same name, and for text."""
     alignments: PathText | None = None
-    """Word alignments of the pairs, line for line (Pharaoh: `0-0 1-2`), for guided attention."""
     alignment_units: AlignmentUnits = "words"
-    """Units that the links of `alignments` index. With auto, words of scripts without spaces are
-    split into characters, as `nmt align` does."""
     weight: PositiveStrength = 1.0
-    """Times the corpus is seen per epoch; with 0.5, each epoch sees a random half of it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,37 +72,44 @@ def _infer_format(options: dict[str, Any]) -> str:
 
 
 class FilterConfig(Options):
-    """Filters of training pairs; the pairs that each filter removes are counted and reported."""
+    """Filters of training pairs; the pairs that each filter removes are counted and reported.
+
+    Attributes:
+        max_length: Maximum length of each side in tokens (for grids: cells).
+        max_length_ratio: Maximum ratio of the longer side to the shorter one, in tokens; null: no
+            limit.
+        deduplicate: Keep only the first of identical pairs, across all training corpora.
+    """
 
     max_length: Positive = 100
-    """Maximum length of each side in tokens (for grids: cells)."""
     max_length_ratio: Annotated[float, Field(ge=1.0, le=1_000.0)] | None = None
-    """Maximum ratio of the longer side to the shorter one, in tokens; null: no limit."""
     deduplicate: bool = False
-    """Keep only the first of identical pairs, across all training corpora."""
 
 
 class DataConfig(Options):
-    """The corpora."""
+    """The corpora.
+
+    Attributes:
+        train: One corpus or a list of them.
+        valid: Validation set, for the loss, the metrics and early stopping.
+        test: Test set, scored once when training ends.
+        filters: Training pairs to leave out.
+        cache: Folder for the encoded corpora, shared between runs; null: inside the run.
+        encoding_processes: Processes that encode a large corpus; null: one per core, up to 8
+            (grids: 1). With 1, the main process encodes.
+        num_processes: Processes that sample the subwords of a corpus when an epoch starts; 0:
+            sample in the main process. Under torchrun each rank starts its own.
+    """
 
     train: Annotated[
         list[Annotated[CorpusConfig, CORPORA]], BeforeValidator(_as_list), Field(min_length=1)
     ]
-    """One corpus or a list of them."""
     valid: Annotated[CorpusConfig, CORPORA] | None = None
-    """Validation set, for the loss, the metrics and early stopping."""
     test: Annotated[CorpusConfig, CORPORA] | None = None
-    """Test set, scored once when training ends."""
     filters: FilterConfig = Field(default_factory=FilterConfig)
-    """Training pairs to leave out."""
     cache: PathText | None = None
-    """Folder for the encoded corpora, shared between runs; null: inside the run."""
     encoding_processes: NumProcesses | None = None
-    """Processes that encode a large corpus; null: one per core, up to 8 (grids: 1). With 1, the
-    main process encodes."""
     num_processes: NumProcesses = 0
-    """Processes that sample the subwords of a corpus when an epoch starts; 0: sample in the main
-    process. Under torchrun each rank starts its own."""
 
     def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
         """Yield each training corpus with its key, as a configuration most likely writes it."""

@@ -19,68 +19,78 @@ from nmt.config.values import (
 
 
 class ShortlistConfig(Options):
-    """Vocabulary shortlist of each sentence; tokens of forced target text are always included."""
+    """Vocabulary shortlist of each sentence; tokens of forced target text are always included.
+
+    Attributes:
+        candidates: Most probable target tokens of each source token; the run's lexicon holds 64.
+        frequent: Number of the most frequent target tokens, which are in every shortlist.
+    """
 
     candidates: Annotated[int, Field(ge=1, le=64)] = 16
-    """Most probable target tokens of each source token; the run's lexicon holds 64."""
     frequent: Positive = 200
-    """Number of the most frequent target tokens, which are in every shortlist."""
 
 
 class DecodingConfig(Options):
-    """Options of translating with a trained model."""
+    """Options of translating with a trained model.
+
+    Attributes:
+        search: Search algorithm.
+        beam_size: Hypotheses kept at each step (1: greedy search).
+        n_best: Translations per sentence; in beam search at most `beam_size`.
+        length_penalty: Length normalization of the log-probability, so that scores do not favour
+            short translations.
+        coverage_penalty: Penalty on the score for source words that are left out or translated
+            twice.
+        min_length: Minimum length of a translation in tokens, without EOS.
+        max_length: Maximum length of a translation in tokens, without EOS.
+        min_length_ratio: Minimum number of target tokens per source token.
+        max_length_ratio: Maximum number of target tokens per source token, plus 10; null: no limit.
+        no_repeat_ngram_size: Length of n-grams that may not be repeated (Paulus 2018); 0: all may.
+        repetition_penalty: Factor on the log-probability of tokens already generated (Keskar 2019);
+            1: off.
+        eos_threshold: Allow EOS only if its log-probability exceeds this factor times the best of
+            the other tokens (Hannun 2019); null: always.
+        forbidden: Phrases that must not be generated, as the token sequence that the tokenizer
+            makes of each. Other tokenizations of the same text are allowed; longer words that begin
+            with these tokens are not.
+        replace_unknown: Allow unknown words in the output, and replace each with the source word
+            that has most of its attention.
+        dictionary: TSV file of source words and translations, to replace unknown words with; null:
+            copy the source word.
+        shortlist: Vocabulary shortlist: score only a few hundred tokens per sentence (needs `nmt
+            lexicon`); null: the whole vocabulary.
+        mbr: Utility of minimum Bayes risk decoding, which chooses the candidates most similar to
+            all others; none: off. bleu uses the tokenizer of the run's metrics.
+        mbr_candidates: Number of candidates for `mbr`. Samples count equally; those of a beam are
+            weighted by their probability.
+        batch_tokens: Maximum number of source tokens in a batch, with padding; fewer for beams of
+            more than 10.
+        max_source_length: Maximum length of a source in tokens (for grids: cells); the rest is cut,
+            with a warning.
+    """
 
     search: Annotated[PlugIn, SEARCHES] = PlugIn(name="beam")
-    """Search algorithm."""
     beam_size: NumCandidates = 5
-    """Hypotheses kept at each step (1: greedy search)."""
     n_best: NumCandidates = 1
-    """Translations per sentence; in beam search at most `beam_size`."""
     length_penalty: Annotated[PlugIn, LENGTH_PENALTIES] = PlugIn(name="average")
-    """Length normalization of the log-probability, so that scores do not favour short
-    translations."""
     coverage_penalty: Annotated[PlugIn, COVERAGE_PENALTIES] = PlugIn(name="none")
-    """Penalty on the score for source words that are left out or translated twice."""
     min_length: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """Minimum length of a translation in tokens, without EOS."""
     max_length: Annotated[int, Field(ge=1, le=10_000)] = 250
-    """Maximum length of a translation in tokens, without EOS."""
     min_length_ratio: Strength = 0.0
-    """Minimum number of target tokens per source token."""
     max_length_ratio: PositiveStrength | None = 3.0
-    """Maximum number of target tokens per source token, plus 10; null: no limit."""
     no_repeat_ngram_size: Annotated[int, Field(ge=0)] = 0
-    """Length of n-grams that may not be repeated (Paulus 2018); 0: all may."""
     repetition_penalty: Annotated[float, Field(ge=1.0, le=1_000.0)] = 1.0
-    """Factor on the log-probability of tokens already generated (Keskar 2019); 1: off."""
     eos_threshold: PositiveStrength | None = None
-    """Allow EOS only if its log-probability exceeds this factor times the best of the other tokens
-    (Hannun 2019); null: always."""
     forbidden: list[Annotated[Text, Field(max_length=1_000)]] = Field(
         default=[], examples=[["a phrase"]]
     )
-    """Phrases that must not be generated, as the token sequence that the tokenizer makes of each.
-    Other tokenizations of the same text are allowed; longer words that begin with these tokens are
-    not."""
     replace_unknown: bool = False
-    """Allow unknown words in the output, and replace each with the source word that has most of its
-    attention."""
     dictionary: PathText | None = None
-    """TSV file of source words and translations, to replace unknown words with; null: copy the
-    source word."""
     shortlist: ShortlistConfig | None = None
-    """Vocabulary shortlist: score only a few hundred tokens per sentence (needs `nmt lexicon`);
-    null: the whole vocabulary."""
     mbr: Literal["none", "chrf", "bleu"] = "none"
-    """Utility of minimum Bayes risk decoding, which chooses the candidates most similar to all
-    others; none: off. bleu uses the tokenizer of the run's metrics."""
     mbr_candidates: NumCandidates = 32
-    """Number of candidates for `mbr`. Samples count equally; those of a beam are weighted by their
-    probability."""
     batch_tokens: NumTokens = 4_000
-    """Maximum number of source tokens in a batch, with padding; fewer for beams of more than 10."""
     max_source_length: Size = 1_000
-    """Maximum length of a source in tokens (for grids: cells); the rest is cut, with a warning."""
 
     @property
     def draws_samples(self) -> bool:

@@ -28,8 +28,8 @@ from nmt.config.training import TrainingConfig
 from nmt.config.values import PathText
 
 CONFIG_VERSION = 2
+# Keys of every run's resolved configuration; few `config.yaml` of other tools have them all.
 RUN_KEYS: Final = {"version", "run", "data", "tokenizer", "model", "training", "decoding"}
-"""Keys of every run's resolved configuration; few `config.yaml` of other tools have them all."""
 
 
 def _check_device(name: str) -> str:
@@ -39,22 +39,27 @@ def _check_device(name: str) -> str:
 
 
 class TokenizerConfig(PlugIn):
-    """Tokenizer of the text; `name` picks it and the remaining keys are its options."""
+    """Tokenizer of the text; `name` picks it and the remaining keys are its options.
+
+    Attributes:
+        name: Name of the tokenizer.
+        shared: Use one vocabulary for both languages (required by `model.embedding.tie: all`).
+        normalization: Unicode normalization before tokenization; nfkc also replaces … ½ ² and the
+            like.
+        lowercase: Lowercase all text before tokenization.
+        source_path: Folder of a saved tokenizer for the source (for both sides, if shared), or a
+            SentencePiece `.model` file (bpe or unigram). `normalization` and `lowercase` replace
+            the normalization of the file, and its special symbols other than pad, unk, bos and eos
+            are dropped. null: train one.
+        target_path: Like `source_path`, for the target; only with shared: false.
+    """
 
     name: str = "sentencepiece"
-    """Name of the tokenizer."""
     shared: bool = True
-    """Use one vocabulary for both languages (required by `model.embedding.tie: all`)."""
     normalization: Literal["nfc", "nfkc", "none"] = "nfc"
-    """Unicode normalization before tokenization; nfkc also replaces … ½ ² and the like."""
     lowercase: bool = False
-    """Lowercase all text before tokenization."""
     source_path: PathText | None = None
-    """Folder of a saved tokenizer for the source (for both sides, if shared), or a SentencePiece
-    `.model` file (bpe or unigram). `normalization` and `lowercase` replace the normalization of the
-    file, and its special symbols other than pad, unk, bos and eos are dropped. null: train one."""
     target_path: PathText | None = None
-    """Like `source_path`, for the target; only with shared: false."""
 
     def _check(self) -> None:
         if self.shared and self.target_path is not None:
@@ -63,32 +68,35 @@ class TokenizerConfig(PlugIn):
 
 
 class Config(Options):
-    """One experiment."""
+    """One experiment.
+
+    Attributes:
+        version: Version of the configuration format.
+        run: Folder of the run: checkpoints, tokenizers, logs.
+        seed: Random seed.
+        device: Device: auto, cpu, cuda or cuda:N.
+        precision: Precision of the computation; weights are always saved in float32. int8 is only
+            supported for translation.
+        start_from: Run to fine-tune: training starts from its best weights and its tokenizers;
+            null: from scratch.
+        data: The corpora.
+        tokenizer: Tokenizer of the text.
+        model: The network.
+        training: The training engine.
+        decoding: Translation with the trained model.
+    """
 
     version: Annotated[int, Field(ge=CONFIG_VERSION, le=CONFIG_VERSION)] = CONFIG_VERSION
-    """Version of the configuration format."""
     run: PathText = Field(examples=["runs/reference"])
-    """Folder of the run: checkpoints, tokenizers, logs."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 1
-    """Random seed."""
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
-    """Device: auto, cpu, cuda or cuda:N."""
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Precision of the computation; weights are always saved in float32. int8 is only supported for
-    translation."""
     start_from: PathText | None = None
-    """Run to fine-tune: training starts from its best weights and its tokenizers; null: from
-    scratch."""
     data: DataConfig
-    """The corpora."""
     tokenizer: Annotated[TokenizerConfig, TOKENIZERS] = Field(default_factory=TokenizerConfig)
-    """Tokenizer of the text."""
     model: ModelConfig = Field(default_factory=ModelConfig)
-    """The network."""
     training: TrainingConfig = Field(default_factory=TrainingConfig)
-    """The training engine."""
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
-    """Translation with the trained model."""
 
     def _check(self) -> None:
         if self.model.embedding.tie == "all" and not self.tokenizer.shared:

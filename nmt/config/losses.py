@@ -11,14 +11,17 @@ from nmt.config.values import Positive, PositiveStrength, Strength
 
 
 class ScheduledSamplingConfig(Options):
-    """Scheduled sampling: feeding predictions with linearly rising probability (Bengio 2015)."""
+    """Scheduled sampling: feeding predictions with linearly rising probability (Bengio 2015).
+
+    Attributes:
+        start: Update at which the probability starts to rise from 0.
+        end: Update at which it reaches `probability`.
+        probability: Final probability of feeding a prediction instead of the reference token.
+    """
 
     start: Annotated[int, Field(ge=0)] = 0
-    """Update at which the probability starts to rise from 0."""
     end: Positive = 20_000
-    """Update at which it reaches `probability`."""
     probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
-    """Final probability of feeding a prediction instead of the reference token."""
 
     def _check(self) -> None:
         if self.end <= self.start:
@@ -26,23 +29,30 @@ class ScheduledSamplingConfig(Options):
 
 
 class GuidedAttentionConfig(Options):
-    """Guided attention: supervision by `data.train.alignments` (Chen 2016; Liu 2016)."""
+    """Guided attention: supervision by `data.train.alignments` (Chen 2016; Liu 2016).
+
+    Attributes:
+        loss: Loss between attention weights and alignment links.
+        weight: Weight of this loss, which is added to the cross-entropy.
+    """
 
     loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    """Loss between attention weights and alignment links."""
     weight: PositiveStrength = 1.0
-    """Weight of this loss, which is added to the cross-entropy."""
 
 
 class ReinforceConfig(Options):
-    """REINFORCE for hard attention, which samples positions (Xu 2015, eq. 11-13)."""
+    """REINFORCE for hard attention, which samples positions (Xu 2015, eq. 11-13).
+
+    Attributes:
+        weight: Weight of this loss, which is added to the cross-entropy.
+        entropy: Weight of the entropy bonus.
+        discount: Discount of the rewards of later words; 0: a position is only rewarded for its own
+            word.
+    """
 
     weight: Strength = 1.0
-    """Weight of this loss, which is added to the cross-entropy."""
     entropy: Strength = 0.01
-    """Weight of the entropy bonus."""
     discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Discount of the rewards of later words; 0: a position is only rewarded for its own word."""
 
 
 def list_terms(

@@ -28,8 +28,8 @@ _KINDS = {
 # Our messages by the type of pydantic's error; the error's context fills the braces.
 _SENTENCES = {kind: sentence for sentence, kinds in _KINDS.items() for kind in kinds.split()}
 _VALUELESS = ("missing", "string_too_short", "too_short")
+# Bounds of a number in words, by their names in pydantic and annotated_types.
 BOUNDS: Final = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
-"""Bounds of a number in words, by their names in pydantic and annotated_types."""
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:

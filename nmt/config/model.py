@@ -20,28 +20,34 @@ from nmt.config.values import NumLayers, Probability, Size
 
 
 class EmbeddingConfig(Options):
-    """Word vectors of both sides."""
+    """Word vectors of both sides.
+
+    Attributes:
+        size: Size E of the word vectors.
+        dropout: Dropout on the embedded words.
+        word_dropout: Probability of zeroing a whole word vector in training (Sennrich 2016).
+        tie: Tied weights: the output projection with the target embedding, or with both embeddings.
+    """
 
     size: Size = 256
-    """Size E of the word vectors."""
     dropout: Probability = 0.2
-    """Dropout on the embedded words."""
     word_dropout: Probability = 0.0
-    """Probability of zeroing a whole word vector in training (Sennrich 2016)."""
     tie: Literal["none", "target", "all"] = "target"
-    """Tied weights: the output projection with the target embedding, or with both embeddings."""
 
 
 class AttentionConfig(Options):
-    """Attention of the decoder to the source."""
+    """Attention of the decoder to the source.
+
+    Attributes:
+        score: Score function of decoder state and source position.
+        alignment: How scores become attention weights.
+        num_heads: Number of attention heads; each gets a slice of the query and of the source
+            states (Vaswani 2017).
+    """
 
     score: Annotated[PlugIn, SCORES] = PlugIn(name="additive")
-    """Score function of decoder state and source position."""
     alignment: Annotated[PlugIn, ALIGNMENTS] = PlugIn(name="softmax")
-    """How scores become attention weights."""
     num_heads: Annotated[int, Field(ge=1, le=1_000)] = 1
-    """Number of attention heads; each gets a slice of the query and of the source states (Vaswani
-    2017)."""
 
     def _check(self) -> None:
         score, alignment = self.score.name, self.alignment.name
@@ -59,24 +65,28 @@ class AttentionConfig(Options):
 
 
 class DecoderConfig(Options):
-    """Decoder of the target; `style` picks the wiring."""
+    """Decoder of the target; `style` picks the wiring.
+
+    Attributes:
+        style: Wiring of cell, attention and output.
+        cell: Recurrent cell.
+        hidden_size: Hidden units of each layer.
+        num_layers: Number of layers.
+        dropout: Dropout on the states between layers.
+        recurrent_dropout: Dropout on the recurrent input of a cell, with the same mask at each step
+            (Gal 2016).
+        residual: Add the input of each layer above the first to its output (Wu 2016).
+        output_dropout: Dropout on the input of the output projection.
+    """
 
     style: Annotated[PlugIn, DECODERS] = PlugIn(name="bahdanau")
-    """Wiring of cell, attention and output."""
     cell: Annotated[PlugIn, CELLS] = PlugIn(name="gru")
-    """Recurrent cell."""
     hidden_size: Size = 512
-    """Hidden units of each layer."""
     num_layers: NumLayers = 1
-    """Number of layers."""
     dropout: Probability = 0.2
-    """Dropout on the states between layers."""
     recurrent_dropout: Probability = 0.0
-    """Dropout on the recurrent input of a cell, with the same mask at each step (Gal 2016)."""
     residual: bool = False
-    """Add the input of each layer above the first to its output (Wu 2016)."""
     output_dropout: Probability = 0.2
-    """Dropout on the input of the output projection."""
 
     def _check(self) -> None:
         if self.residual and self.num_layers == 1:
@@ -84,18 +94,21 @@ class DecoderConfig(Options):
 
 
 class ModelConfig(Options):
-    """The network."""
+    """The network.
+
+    Attributes:
+        embedding: Word embeddings.
+        encoder: Encoder of the source.
+        bridge: How the encoder states initialize the decoder state.
+        attention: Attention of the decoder; null: none, the source is one fixed vector (Cho 2014).
+        decoder: Decoder of the target.
+    """
 
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
-    """Word embeddings."""
     encoder: Annotated[PlugIn, ENCODERS] = PlugIn(name="recurrent")
-    """Encoder of the source."""
     bridge: Annotated[PlugIn, BRIDGES] = PlugIn(name="final")
-    """How the encoder states initialize the decoder state."""
     attention: AttentionConfig | None = Field(default_factory=AttentionConfig)
-    """Attention of the decoder; null: none, the source is one fixed vector (Cho 2014)."""
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
-    """Decoder of the target."""
 
     @property
     def encoder_size(self) -> int:

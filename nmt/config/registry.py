@@ -40,8 +40,11 @@ _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
-class Strict(BaseModel):
-    """Frozen options that refuse unknown keys; defaults are validated too."""
+class Options(BaseModel):
+    """A frozen group of options that refuses unknown keys; defaults are validated too.
+
+    The `Attributes:` of a group's docstring are the help of its options.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -103,16 +106,10 @@ def without_plugins() -> Iterator[None]:
         _IMPORTS_PLUGINS.reset(token)
 
 
-class Options(Strict):
-    """A group of options; the docstring of each field is its help."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class PlugIn(Strict):
+class PlugIn(Options):
     """A configured plug-in with its options; in YAML, ``dot`` is short for ``{name: dot}``."""
 
-    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str
 
@@ -200,7 +197,7 @@ class Table:
 
     def options(self, name: str) -> type[BaseModel]:
         """Return a pydantic model that checks and converts the options of a plug-in."""
-        return read_options(self.find(name), f"{self.kind} {name}", Strict, _as_field)
+        return read_options(self.find(name), f"{self.kind} {name}", Options, _as_field)
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
         """Build a plug-in from positional arguments and its configured options."""

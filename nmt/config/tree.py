@@ -11,8 +11,8 @@ from nmt.config.messages import in_full, show
 from nmt.config.registry import table_in
 
 Tree = dict[str, Any]
+# Keys and list indices from the root of a tree to an option.
 KeyPath = tuple[str | int, ...]
-"""Keys and list indices from the root of a tree to an option."""
 
 _NOT_SET: Final = object()
 

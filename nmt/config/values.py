@@ -35,5 +35,5 @@ NumProcesses = Annotated[int, Field(ge=0, le=256)]
 Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
 PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
+# Path of a file or folder; `~` is expanded, and variables are refused.
 PathText = Annotated[Text, AfterValidator(_expand_home)]
-"""Path of a file or folder; `~` is expanded, and variables are refused."""

@@ -17,10 +17,10 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS, PAD
 
 S = TypeVar("S")
+# Concatenated rows: their values, and the length of each row, `[B]`.
 FlatRows: TypeAlias = tuple[NDArray[Any], NDArray[np.int64]]
-"""Concatenated rows: their values, and the length of each row, `[B]`."""
+# The ids of a sentence, or the cells of a grid, `[S D]`.
 Tokens: TypeAlias = Sequence[int] | NDArray[Any]
-"""The ids of a sentence, or the cells of a grid, `[S D]`."""
 
 
 @dataclass(frozen=True)

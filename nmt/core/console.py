@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
+# `extra` of a log record whose text is shown once by each handler with a `OnceFilter`.
 ONCE: Final[Mapping[str, object]] = {"once": True}
-"""`extra` of a log record whose text is shown once by each handler with a `OnceFilter`."""
 
 _MOST_NAMED: Final = 10  # lines with warnings of one kind
 

@@ -35,10 +35,10 @@ _ON_A_GPU: Final = (
     "CUDA out of memory",
     "Cuda failure 2 'out of memory'",
 )
+# Parts of the out-of-memory messages of torch (on a CPU), cuBLAS, cuDNN and NCCL, also as reported
+# by another process. They raise a plain `RuntimeError` or `DistBackendError` without a code or an
+# attribute, so the text is all there is to check.
 OUT_OF_MEMORY: Final = _ON_A_CPU + _ON_A_GPU
-"""Parts of the out-of-memory messages of torch (on a CPU), cuBLAS, cuDNN and NCCL, also as
-reported by another process. They raise a plain `RuntimeError` or `DistBackendError` without a code
-or an attribute, so the text is all there is to check."""
 
 _ADVICE: Final = {
     errno.ENOSPC: "make room",

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final
 
+# Zero-width non-joiner and joiner, between letters of scripts such as Persian or Hindi.
 JOINERS: Final = "\u200c\u200d"
-"""Zero-width non-joiner and joiner, between letters of scripts such as Persian or Hindi."""
 HAN: Final = "Han"
 KANA: Final = frozenset({"Hiragana", "Katakana"})
+# Name of a script -> its letters, marks and digits, as a class of a regular expression.
 SCRIPTS_WITHOUT_SPACES: Final[Mapping[str, str]] = tomllib.loads(
     files("nmt.core").joinpath("scripts.toml").read_text(encoding="utf-8")
 )
-"""Name of a script -> its letters, marks and digits, as a class of a regular expression."""
 
 _SCRIPTS: Final = {
     name: re.compile(f"[{characters}]") for name, characters in SCRIPTS_WITHOUT_SPACES.items()

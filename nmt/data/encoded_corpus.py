@@ -22,12 +22,12 @@ from nmt.text.reader import Item, SourceReader
 
 _REPORT: Final = "report.json"
 _LINKS: Final = "links"
+# Names of all files that the folder may contain.
 FILES: Final = {_REPORT} | {
     f"{name}.{kind}"
     for name in ("source", "source.text", "target", "target.text", _LINKS)
     for kind in ("values", "offsets")
 }
-"""Names of all files that the folder may contain."""
 # Bounds on a block, to limit memory: blocks are lists of Python objects, and lines may be long.
 _MAX_BLOCK_PAIRS: Final = 4096
 _MAX_BLOCK_SIZE: Final = 2**21  # characters, or numbers of grids

@@ -10,8 +10,8 @@ from sacrebleu.metrics.bleu import BLEU
 from nmt.core.errors import ConfigError
 from nmt.core.writing_systems import HAN, KANA, scripts_of
 
+# Stands for the choice of `choose_tokenizer`; not itself a tokenizer.
 AUTO: Final = "auto"
-"""Stands for the choice of `choose_tokenizer`; not itself a tokenizer."""
 _MOST_KANA: Final = 0.1  # kana per Han letter in Chinese text, which may quote Japanese
 
 

@@ -18,8 +18,8 @@ from sacrebleu.significance import PairedTest
 
 from nmt.core.errors import DataError
 
+# Resamples of the paired bootstrap (Koehn 2004).
 NUM_RESAMPLES: Final = 1_000
-"""Resamples of the paired bootstrap (Koehn 2004)."""
 _COMPOSED: Final = "|norm:nfc"  # at the end of a signature
 
 

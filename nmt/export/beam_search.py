@@ -20,8 +20,8 @@ from nmt.search.length_penalty import LengthPenalty
 from nmt.search.rules import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
 
+# Forbidden tokens that may rank above all allowed ones: PAD, UNK, BOS, and EOS if too early.
 NUM_EXCLUDED = 4
-"""Forbidden tokens that may rank above all allowed ones: PAD, UNK, BOS, and EOS if too early."""
 _FIRST_TEXT = max(PAD, UNK, BOS) + 1
 Tree = TypeVar("Tree")
 _sym_max: Callable[[int, int], int] = torch.sym_max

@@ -12,22 +12,22 @@ from nmt.text.storage import restore_tokenizer
 from nmt.text.tokenizer import SavedTokenizer, Tokenizer
 
 FORMAT_VERSION: Final = 1
+# Key in the file's metadata of a JSON object with the fields of `ExportMetadata`.
 METADATA_KEY: Final = "nmt"
-"""Key in the file's metadata of a JSON object with the fields of `ExportMetadata`."""
+# Inputs of the graph: tokens with EOS, padded with 0 on the right; their lengths; K; N.
 INPUTS: Final = {
     "source": ("int64", ("B", "S")),
     "source_lengths": ("int64", ("B",)),
     "beam_size": ("int64", ()),
     "n_best": ("int64", ()),
 }
-"""Inputs of the graph: tokens with EOS, padded with 0 on the right; their lengths; K; N."""
+# Outputs of the graph: hypotheses, best first; a score of -inf: no hypothesis.
 OUTPUTS: Final = {
     "scores": ("float", ("B", "N")),
     "log_probabilities": ("float", ("B", "N")),
     "lengths": ("int64", ("B", "N")),
     "tokens": ("int64", ("B", "N", "T")),
 }
-"""Outputs of the graph: hypotheses, best first; a score of -inf: no hypothesis."""
 MAX_BYTES: Final = 2**31  # limit of a protocol buffer
 _MAX_NUMBER: Final = 2**31
 

@@ -12,8 +12,8 @@ from onnxscript.rewriter.pattern import RewriteRule, RewriteRuleSet
 
 from nmt.nn.int8 import INT8_MAX, MIN_SCALE
 
+# The domain of the operators that only ONNX Runtime has.
 RUNTIME: Final = "com.microsoft"
-"""The domain of the operators that only ONNX Runtime has."""
 op: Final[Any] = opset20  # Any, because its annotations only allow tensors
 _FLOAT: Final = int(onnx.TensorProto.FLOAT)
 

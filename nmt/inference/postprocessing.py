@@ -28,8 +28,8 @@ from nmt.word_alignment.units import AlignmentUnits
 
 logger = logging.getLogger(__name__)
 
+# The hypotheses of each line, best first.
 Found = Sequence[Sequence[Hypothesis]]
-"""The hypotheses of each line, best first."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from nmt.nn.int8 import Int8Linear, quantize
 from nmt.nn.layers import Dropout, Linear, WordEmbedding
 from nmt.nn.shapes import Lengths, Source
 
+# Function from decoder vectors to logits.
 Projection = Callable[[Tensor], Tensor]
-"""Function from decoder vectors to logits."""
+# Function from last words and state to log-probabilities of the next word and the new state.
 Step = Callable[[Int[Tensor, " N"], DecoderState], tuple[Float[Tensor, "N V"], DecoderState]]
-"""Function from last words and state to log-probabilities of the next word and the new state."""
 
 
 @dataclass(frozen=True)

@@ -20,5 +20,5 @@ class Hypothesis:
     score: float
 
 
+# The hypotheses of each sentence, best first.
 NBest = list[list[Hypothesis]]
-"""The hypotheses of each sentence, best first."""

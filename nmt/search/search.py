@@ -23,10 +23,10 @@ from nmt.search.shapes import Totals
 
 State = TypeVar("State")
 
+# Function from the last tokens `[N]` and the state of N hypotheses to log-probabilities and the new
+# state. The log-probabilities of the next token, `[N V]`, are normalised, and the search may change
+# them in place. A row must not depend on the others.
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
-"""Function from the last tokens `[N]` and the state of N hypotheses to log-probabilities and the
-new state. The log-probabilities of the next token, `[N V]`, are normalised, and the search may
-change them in place. A row must not depend on the others."""
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,14 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, Final
 
+# Default limit of a JSON file; the worst file of this size takes about 100 MB when parsed.
 MAX_JSON_BYTES: Final = 2**22
-"""Default limit of a JSON file; the worst file of this size takes about 100 MB when parsed."""
 
 _MARK: Final = b"sealed by nmt, SHA-256 "
 _BLANK: Final = b"0" * 64
 
+# Text that a file must hold for `write_checksum`: the digest replaces the zeros.
 CHECKSUM_PLACEHOLDER: Final = (_MARK + _BLANK).decode()
-"""Text that a file must hold for `write_checksum`: the digest replaces the zeros."""
 
 
 @contextmanager

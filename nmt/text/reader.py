@@ -13,10 +13,10 @@ from nmt.core.special_tokens import UNK
 from nmt.text.unit_tokens import UnitTokens, merge_units_that_share_tokens, one_to_one
 from nmt.word_alignment.units import AlignmentUnits
 
+# A line of text, or a grid; its length measures its memory: characters, or numbers.
 Item = TypeVar("Item", bound=Sized)
-"""A line of text, or a grid; its length measures its memory: characters, or numbers."""
+# S vocabulary ids; or S vectors, `[S D]`.
 Tokens: TypeAlias = Sequence[int] | NDArray[np.float32]
-"""S vocabulary ids; or S vectors, `[S D]`."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from nmt.text.table import TOKENIZERS
 from nmt.text.tokenizer import FORMAT_VERSION, SavedTokenizer, Tokenizer
 
 DESCRIPTION: Final = "tokenizer.json"
+# Size limit of a model file; half a million subwords take less.
 MAX_MODEL_BYTES: Final = 2**25
-"""Size limit of a model file; half a million subwords take less."""
 logger = logging.getLogger(__name__)
 
 _REMEDY: Final = "copy it again from where it was trained, or train again"

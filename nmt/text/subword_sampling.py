@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 from nmt.text.vocabulary import cache_words
 
+# Splits a word at random; unknown pieces are single characters.
 Sampler: TypeAlias = Callable[[str, random.Random], list[str]]
-"""Splits a word at random; unknown pieces are single characters."""
 
 
 class MergeDropout:

@@ -18,8 +18,8 @@ from nmt.text.unit_tokens import UnitTokens, one_to_one, split_sentence
 from nmt.word_alignment.units import AlignmentUnits
 
 FORMAT_VERSION: Final = 1
+# Text of an unknown token in decoded text (U+2047, as in SentencePiece).
 UNKNOWN_TEXT: Final = "⁇"
-"""Text of an unknown token in decoded text (U+2047, as in SentencePiece)."""
 _TEXTS_OF_SPECIALS: Final = (b"", UNKNOWN_TEXT.encode(), b"", b"")  # of PAD, UNK, BOS and EOS
 
 

@@ -18,8 +18,8 @@ from nmt.toy.morphology import Agreement, Case
 from nmt.toy.phrases import Complement, Nominal, Token, Words, english, german, token, tokens
 
 END_MARKS = (".", "!", "?")
+# Where German puts the finite verb of a clause.
 VerbPosition = Literal["first", "second", "last"]
-"""Where German puts the finite verb of a clause."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

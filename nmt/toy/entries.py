@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from nmt.toy.morphology import ENDINGS, Agreement, Case, Column, Declension, dative_plural, decline
 
+# Forms of a verb by `Agreement`, or of a noun or pronoun by `Case`.
 Forms = tuple[str, str, str]
-"""Forms of a verb by `Agreement`, or of a noun or pronoun by `Case`."""
 
 _GENDERS = {"der": Column.MASCULINE, "die": Column.FEMININE, "das": Column.NEUTER}
 

@@ -24,16 +24,16 @@ THIRD_PERSON_PRONOUNS = (
     Pronoun(("they", "them"), ("sie", "sie", "ihnen"), Agreement.PLURAL),
 )
 PRONOUNS = (*_FIRST_PERSON, *THIRD_PERSON_PRONOUNS)
+# `I` is repeated, because verb forms that agree with it would otherwise be rare.
 SUBJECT_PRONOUNS = (_I, _I, _I, *PRONOUNS)
-"""`I` is repeated, because verb forms that agree with it would otherwise be rare."""
 
 _DETERMINERS = {kind: entries.determiners(lines) for kind, lines in _WORDS["determiners"].items()}
 _DEFINITE_SINGULAR = _DETERMINERS["definite_singular"]
 _DEFINITE_PLURAL = _DETERMINERS["definite_plural"]
 SINGULAR = _DEFINITE_SINGULAR + _DETERMINERS["singular"]
 PLURAL = _DEFINITE_PLURAL + _DETERMINERS["plural"]
+# Determiners by whether the noun is plural, and whether the phrase must be definite.
 DETERMINERS = ((SINGULAR, _DEFINITE_SINGULAR), (PLURAL, _DEFINITE_PLURAL))
-"""Determiners by whether the noun is plural, and whether the phrase must be definite."""
 
 _ADJECTIVES = {kind: entries.adjectives(lines) for kind, lines in _WORDS["adjectives"].items()}
 _NOUNS = {

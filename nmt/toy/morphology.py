@@ -29,8 +29,8 @@ class Agreement(IntEnum):
     PLURAL = 2
 
 
+# Forms or endings: a row for each `Case`, a column for each `Column`.
 Declension = tuple[tuple[str, ...], ...]
-"""Forms or endings: a row for each `Case`, a column for each `Column`."""
 
 
 def _table(*rows: str) -> Declension:
@@ -39,6 +39,7 @@ def _table(*rows: str) -> Declension:
 
 
 STRONG = _table("er e es e", "en e es e", "em er em en")
+# Endings of determiners, and of the adjectives after them, by the names in `lexicon.toml`.
 ENDINGS: Final = {
     "definite": _table("er ie as ie", "en ie as ie", "em er em en"),  # `der`
     "strong": STRONG,  # `dieser`, and an adjective without an article
@@ -47,11 +48,10 @@ ENDINGS: Final = {
     "mixed": _table("er e es en", "en e es en", "en en en en"),  # after `ein` and `mein`
     "none": _table("- - - -", "- - - -", "- - - -"),  # numbers above one
 }
-"""Endings of determiners, and of the adjectives after them, by the names in `lexicon.toml`."""
 RELATIVE = _table("der die das die", "den die das die", "dem der dem denen")
 
+# Contractions of a preposition and a definite article (never a relative pronoun).
 CONTRACTIONS = {("in", "dem"): "im", ("bei", "dem"): "beim", ("von", "dem"): "vom"}
-"""Contractions of a preposition and a definite article (never a relative pronoun)."""
 
 
 def decline(stem: str, endings: Declension) -> Declension:

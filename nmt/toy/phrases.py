@@ -25,8 +25,8 @@ from nmt.toy.morphology import (
     indefinite_article,
 )
 
+# A node of the tree (nodes are compared by identity) and the role of a word in it.
 Sense = tuple[object, str]
-"""A node of the tree (nodes are compared by identity) and the role of a word in it."""
 
 
 class Token(NamedTuple):

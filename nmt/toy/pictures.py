@@ -17,8 +17,8 @@ COLOURS: Final = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "yell
 SHAPES: Final = ("circle", "square", "triangle")
 CHANNELS: Final = 3 + len(SHAPES)
 
+# Row, column, colour, shape.
 Thing = tuple[int, int, str, str]
-"""Row, column, colour, shape."""
 
 
 def describe(things: list[Thing]) -> str:

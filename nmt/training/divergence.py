@@ -3,8 +3,8 @@
 import math
 from typing import Any, Final
 
+# Number of updates over which the loss is averaged.
 WINDOW: Final = 100
-"""Number of updates over which the loss is averaged."""
 _WORSE_THAN_GUESSING: Final = 1.0  # nats above the loss of a uniform guess among all tokens
 _FACTOR: Final = 2.0  # times the best mean
 _LEAST_RISE: Final = 0.5  # nats; a loss near 0 can double without having diverged

@@ -28,8 +28,8 @@ from nmt.training.resume_checks import DataIdentity
 from nmt.training.snapshots import Snapshots
 from nmt.training.validation import Validator
 
+# Value of `Counters.validated_at` before the initial weights have been validated.
 NEVER_VALIDATED: Final = -1
-"""Value of `Counters.validated_at` before the initial weights have been validated."""
 
 _Count = Annotated[int, Ge(0)]
 

@@ -25,8 +25,8 @@ from nmt.training.signals import Interrupted, Interruption
 
 Result = TypeVar("Result")
 
+# Decoding options that `training.validation.beam_size` overrides or affects.
 _SEARCH: Final = {"search", "beam_size", "n_best", "mbr"}
-"""Decoding options that `training.validation.beam_size` overrides or affects."""
 
 
 @dataclass(frozen=True)

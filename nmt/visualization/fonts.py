@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Font that ships with matplotlib and covers all European letters.
 DEFAULT_FAMILY: Final = "DejaVu Sans"
-"""Font that ships with matplotlib and covers all European letters."""
 _PREFERRED: Final = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans")
 _CJK_NAMES: Final = re.compile("CJK|HIRAGANA|KATAKANA|HANGUL|BOPOMOFO|IDEOGRAPHIC|FULLWIDTH")
 _CJK: Final = ("Chinese, Japanese or Korean", "fonts-noto-cjk")

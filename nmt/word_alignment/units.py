@@ -8,8 +8,8 @@ from nmt.core.writing_systems import has_no_spaces, is_punctuation
 
 AlignmentUnits = Literal["auto", "words", "characters", "pieces"]
 
+# The actual units of a sentence pair, after "auto" has been resolved.
 ActualUnits = Literal["words", "characters", "words and characters", "pieces"]
-"""The actual units of a sentence pair, after "auto" has been resolved."""
 
 # Code points besides marks that continue a grapheme: joiners, vowels of Korean syllables, Thai and
 # Lao am, halfwidth voicing, skin tones.

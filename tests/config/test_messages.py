@@ -4,14 +4,14 @@ import pytest
 from pydantic import Field, ValidationError
 
 from nmt.config.messages import did_you_mean, explain, nearest, show, unknown
-from nmt.config.registry import PlugIn, Strict
+from nmt.config.registry import Options, PlugIn
 
 
-class Inner(Strict):
+class Inner(Options):
     whole: int = 1
 
 
-class Group(Strict):
+class Group(Options):
     whole: Annotated[int, Field(ge=1, le=9)] = 1
     number: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     yes: bool = True

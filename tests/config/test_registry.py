@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from nmt.config import registry
 from nmt.config.messages import explain
-from nmt.config.registry import ENCODERS, PlugIn, Strict, Table, table_in, without_plugins
+from nmt.config.registry import ENCODERS, Options, PlugIn, Table, table_in, without_plugins
 from nmt.core.errors import ConfigError
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.recurrent.gru import GRU
@@ -49,7 +49,7 @@ def things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Table:
     return Table("thing", name, "THINGS")
 
 
-def problem(model: type[Strict], given: dict[str, object]) -> tuple[tuple[int | str, ...], str]:
+def problem(model: type[Options], given: dict[str, object]) -> tuple[tuple[int | str, ...], str]:
     with pytest.raises(ValidationError) as caught:
         model.model_validate(given)
     (details,) = caught.value.errors()
@@ -74,7 +74,7 @@ def test_plug_in_has_a_short_form() -> None:
 
 
 def test_field_is_converted_and_completed(things: Table) -> None:
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[PlugIn, things] = PlugIn(name="plain")
 
     given = {"name": "rich", "rate": "1", "limit": "8"}
@@ -84,7 +84,7 @@ def test_field_is_converted_and_completed(things: Table) -> None:
 
 
 def test_defaults_are_resolved_too(things: Table) -> None:
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[PlugIn, things] = PlugIn(name="rich")
 
     assert Group().thing.options["rate"] == 0.5
@@ -96,7 +96,7 @@ def test_field_of_another_model_keeps_its_declared_fields(things: Table) -> None
         name: str = "rich"
         shared: bool = True
 
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[Chosen, things] = Chosen()
 
     made = Group.model_validate({"thing": {"shared": "no", "steps": "4"}}).thing
@@ -110,7 +110,7 @@ def test_field_of_another_model_keeps_its_declared_fields(things: Table) -> None
 
 
 def test_unknown_name(things: Table) -> None:
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[PlugIn, things] = PlugIn(name="plain")
         several: list[Annotated[PlugIn, things]] = Field(default=[])
 
@@ -120,7 +120,7 @@ def test_unknown_name(things: Table) -> None:
 
 
 def test_bad_options(things: Table) -> None:
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[PlugIn, things] = PlugIn(name="plain")
 
     assert problem(Group, {"thing": {"name": "rich", "rats": 1}}) == (
@@ -142,7 +142,7 @@ def test_bad_options(things: Table) -> None:
     )
 
 
-class WithEncoder(Strict):
+class WithEncoder(Options):
     encoder: Annotated[PlugIn, ENCODERS] = PlugIn(name="recurrent")
 
 
@@ -220,7 +220,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_class_from_outside_is_checked_as_one_of_the_table(things: Table, outside: Path) -> None:
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[PlugIn, things] = PlugIn(name="plain")
 
     allow([outside])
@@ -242,7 +242,7 @@ def test_a_class_from_outside_is_refused_in_both_passes(
 ) -> None:
     outside.write_text("raise AssertionError")
 
-    class Group(Strict):
+    class Group(Options):
         thing: Annotated[PlugIn, things] = PlugIn(name="plain")
 
     with without_plugins() if is_first_pass else nullcontext():

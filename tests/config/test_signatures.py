@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from nmt.config.messages import explain
-from nmt.config.registry import PlugIn, Strict
+from nmt.config.registry import Options, PlugIn
 from nmt.config.signatures import name_part, read_options
 from nmt.system.plugins import reference_of
 
@@ -69,6 +69,6 @@ def as_it_is(annotation: Any, default: Any) -> tuple[Any, Any]:
 
 
 def test_options_are_the_keyword_only_arguments() -> None:
-    assert list(read_options(Sized, "power sized", Strict, as_it_is).model_fields) == ["power"]
-    number = read_options(Other, "other", Strict, as_it_is).model_fields["number"]
+    assert list(read_options(Sized, "power sized", Options, as_it_is).model_fields) == ["power"]
+    number = read_options(Other, "other", Options, as_it_is).model_fields["number"]
     assert number.annotation == int | None

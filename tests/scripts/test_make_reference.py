@@ -1,3 +1,5 @@
+import inspect
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Literal
@@ -9,7 +11,7 @@ from pydantic import Field
 from nmt.config import registry
 from nmt.config.experiment import Config
 from nmt.config.file import load_config
-from nmt.config.registry import Table
+from nmt.config.registry import Options, PlugIn, Table
 
 TABLES = [value for value in vars(registry).values() if isinstance(value, Table)]
 COMMITTED = Path(__file__).parents[2] / "configs" / "reference.yaml"
@@ -43,6 +45,36 @@ def test_every_option_of_a_plug_in_has_help(script: ModuleType, table: Table) ->
         assert all(helps[option] for option in table.options(name).model_fields), name
 
 
+def groups_below(base: type[Options]) -> list[type[Options]]:
+    return [group for heir in base.__subclasses__() for group in [heir, *groups_below(heir)]]
+
+
+GROUPS = [  # no plug-ins' models, which are made when they are first used
+    group
+    for group in groups_below(Options)
+    if group is not PlugIn and getattr(sys.modules[group.__module__], group.__name__, None) is group
+    if group.__module__.startswith("nmt.")
+]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
+def test_a_group_documents_its_options_and_nothing_else(
+    script: ModuleType, group: type[Options]
+) -> None:
+    helps = script.documented_names(group)
+    options = group.__annotations__.keys() & group.model_fields.keys()
+    assert helps.keys() == options and all(helps.values())
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.attribute)
+def test_a_plug_in_documents_arguments_of_its_constructor_only(
+    script: ModuleType, table: Table
+) -> None:
+    for plugin in table.classes.values():
+        arguments = inspect.signature(plugin).parameters
+        assert script.documented_names(plugin).keys() <= arguments.keys(), plugin
+
+
 class Base:
     """Base.
 
@@ -52,6 +84,19 @@ class Base:
     """
 
     def __init__(self, *, x: int = 1, z: int = 2) -> None: ...
+
+
+class Group:
+    """A group of options.
+
+    Attributes:
+        size: Size of the
+            whole; 0: none.
+    """
+
+
+def test_help_of_a_group_is_the_entry_of_its_attributes(script: ModuleType) -> None:
+    assert script.option_helps(Group) == {"size": "Size of the whole; 0: none."}
 
 
 class Heir(Base):

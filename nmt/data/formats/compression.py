@@ -23,8 +23,8 @@ MAGIC: Final = re.compile(
     re.DOTALL,
 )
 MAGIC_BYTES: Final = 10
+# Exceptions for corrupted data, besides OSError without an errno.
 DAMAGE: Final = (EOFError, zlib.error, lzma.LZMAError)
-"""Exceptions for corrupted data, besides OSError without an errno."""
 _CHUNK: Final = 1 << 16
 _XZ_MEMORY: Final = 2**28  # bytes; `xz -9` needs a quarter of it
 _NOT_READ: Final = {"zip": "zip", "zstandard": "Zstandard (.zst)"}

@@ -20,8 +20,8 @@ from nmt.data.formats.lines import open_binary, read_lines, require_regular
 from nmt.text.reader import EncodedWords, SourceReader
 
 _NUM_DIMENSIONS: Final = 3
+# Number of coordinates after the channels of a cell: row and column, from 0.
 NUM_POSITIONS: Final = 2
-"""Number of coordinates after the channels of a cell: row and column, from 0."""
 _ALL: Final = "grids"
 _MAX_GRID_BYTES: Final = 2**26  # in memory at a time
 _HEADERS: Final = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -55,8 +55,8 @@ class Grid:
         return int(rows * columns)
 
 
+# Source types of a model.
 Source: TypeAlias = str | Grid
-"""Source types of a model."""
 
 
 def read_grids(path: Path) -> Iterator[Grid]:

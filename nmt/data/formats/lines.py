@@ -16,8 +16,8 @@ from nmt.core.console import ONCE, FirstWarnings
 from nmt.core.errors import DataError, os_reason
 from nmt.data.formats.compression import DAMAGE, MAGIC, MAGIC_BYTES, decompress
 
+# Default maximum length of a line, without its line ending.
 MAX_LINE_BYTES: Final = 1_000_000
-"""Default maximum length of a line, without its line ending."""
 _CHUNK: Final = 1 << 16
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF16_FIRST_BYTES: Final = b"\xff\xfe"  # of byte order marks
@@ -29,9 +29,9 @@ _REASONS: Final = {
 }
 
 OnError = Literal["raise", "replace", "blank"]
+# A raw line: its bytes with the line feed, its byte offset, and whether it is over the limit. Of a
+# line over the limit only the first bytes are kept.
 RawLine: TypeAlias = tuple[bytes, int, bool]
-"""A raw line: its bytes with the line feed, its byte offset, and whether it is over the limit. Of a
-line over the limit only the first bytes are kept."""
 
 
 def read_lines(

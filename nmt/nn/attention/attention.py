@@ -59,11 +59,11 @@ class AttentionState:
     alignment: Tensor | None = None
 
 
+# The prepared source, opaque to the decoder: one memory, one for each head, or one vector.
 AnyMemory = Memory | Summary | tuple[Memory, ...]
-"""The prepared source, opaque to the decoder: one memory, one for each head, or one vector."""
 
+# The attention state, opaque to the decoder: one, one for each head, or None.
 AnyAttentionState = AttentionState | tuple[AttentionState, ...] | None
-"""The attention state, opaque to the decoder: one, one for each head, or None."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from nmt.nn.recurrent.cell import Cell
 from nmt.nn.recurrent.gru import GRU
 from nmt.nn.shapes import Mask, Values
 
+# A class of cells, or a function that makes a cell from its input size and its hidden size.
 MakeCell: TypeAlias = Callable[[int, int], Cell]
-"""A class of cells, or a function that makes a cell from its input size and its hidden size."""
 
 
 class RecurrentEncoder(Encoder):

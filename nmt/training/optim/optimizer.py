@@ -16,8 +16,8 @@ from nmt.distributed.process_group import ProcessGroup
 
 ParameterGroups = list[dict[str, Any]]
 
+# Dtypes of the gradient all-reduce; the range of float16 is too small.
 GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Dtypes of the gradient all-reduce; the range of float16 is too small."""
 _OPTION_TYPES: Final = (bool, int, float, tuple[float, float])
 
 

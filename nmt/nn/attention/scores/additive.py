@@ -11,8 +11,8 @@ from nmt.nn.attention.scores.score import Score, ScoreTape
 from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
 
+# Units of the hidden layer of an additive score.
 Units = Annotated[int, Ge(1), Le(100_000)]
-"""Units of the hidden layer of an additive score."""
 
 
 class AdditiveScore(Score):

@@ -9,7 +9,7 @@ from nmt.build.metrics import build_metrics
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
 from nmt.config.messages import explain
-from nmt.config.training import ValidationConfig, read_metrics
+from nmt.config.validation import ValidationConfig, read_metrics
 from nmt.core.errors import ConfigError
 
 DATA = "data: {train: {source: a, target: b}, valid: {source: a, target: b}}\nrun: x\n"
@@ -105,7 +105,7 @@ def test_impossible_metrics_are_refused(metrics: list[Any], option: str, message
 
 def test_labels_distinguish_metrics_of_one_name() -> None:
     both = validation("bleu", {"name": "bleu", "tokenize": "char", "as": "chars"}, best="chars")
-    assert both.choices == ["loss", "bleu", "chars"]
+    assert [metric.label for metric in both.metrics] == ["bleu", "chars"]
     assert both.find_metric("chars").options["tokenize"] == "char"
     with pytest.raises(ValidationError, match="'char' is not measured; allowed: loss, bleu, chars"):
         validation("bleu", {"name": "bleu", "as": "chars"}, best="char")
