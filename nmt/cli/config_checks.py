@@ -211,5 +211,4 @@ def find_ineffective(config: "Config", overrides: "Iterable[Override]") -> Itera
     for override in overrides:
         reason = find_reason(override.key, config)
         if reason is not None:
-            given = override.argument or override.text
-            yield f"{given}: has no effect, as {reason}; leave it out"
+            yield f"{override.argument or override.text}: has no effect, as {reason}; leave it out"

@@ -127,8 +127,7 @@ class DecodingConfig(Options):
         if self.dictionary is not None and not self.replace_unknown:
             refuse("dictionary", "needs replace_unknown: true; set that too")
         if self.shortlist is not None and self.draws_samples:
-            sentence = f"is not supported with {self.search.name}; leave it out"
-            refuse("shortlist", sentence)
+            refuse("shortlist", f"is not supported with {self.search.name}; leave it out")
         if self.mbr != "none" and not self.has_beam and not self.draws_samples:
             sentence = (
                 f"needs several translations, and {self.search.name} search finds one; set search "

@@ -63,8 +63,7 @@ class TokenizerConfig(PlugIn):
 
     def _check(self) -> None:
         if self.shared and self.target_path is not None:
-            sentence = "needs separate tokenizers; set source_path, or shared: false"
-            refuse("target_path", sentence)
+            refuse("target_path", "needs separate tokenizers; set source_path, or shared: false")
 
 
 class Config(Options):
@@ -143,8 +142,7 @@ class Config(Options):
         }
         for path in filter(needs_attention.get, needs_attention):
             if attention is None:
-                sentence = "needs attention, but model.attention is null; leave one of them out"
-                refuse(path, sentence)
+                refuse(path, "needs attention, but model.attention is null; leave one of them out")
             if path in losses and SCORES.find(attention.score.name).is_constant:
                 sentence = (
                     f"cannot train the score {attention.score.name!r}, which is constant; use "
@@ -193,8 +191,7 @@ class Config(Options):
         for key, corpus in self.data.corpora():
             if (CORPORA.find(corpus.name).reads == "grids") != self.reads_grids:
                 wanted = "grids" if self.reads_grids else "text, not grids"
-                sentence = f"must be {wanted} for model.encoder {self.model.encoder.name!r}"
-                refuse(key, sentence)
+                refuse(key, f"must be {wanted} for model.encoder {self.model.encoder.name!r}")
 
     def _check_grids(self) -> None:
         """Refuse options that need source words, which grids do not have."""
@@ -203,8 +200,7 @@ class Config(Options):
         if self.tokenizer.source_path is not None:
             refuse("tokenizer.source_path", "is not supported for grids; leave it out")
         if self.decoding.shortlist is not None:
-            sentence = "is not supported for grids; leave it out"
-            refuse("decoding.shortlist", sentence)
+            refuse("decoding.shortlist", "is not supported for grids; leave it out")
         if self.data.filters.deduplicate:
             refuse("data.filters.deduplicate", "is not supported for grids; set it to false")
         for key, corpus in self.data.training_corpora():

@@ -1,12 +1,11 @@
 """Options of the loss that are groups: scheduled sampling, guided attention, and REINFORCE."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from nmt.config.messages import refuse
-from nmt.config.registry import Options, PlugIn
+from nmt.config.registry import Options
 from nmt.config.values import Positive, PositiveStrength, Strength
 
 
@@ -53,18 +52,3 @@ class ReinforceConfig(Options):
     weight: Strength = 1.0
     entropy: Strength = 0.01
     discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-
-
-def list_terms(
-    weights: Mapping[str, float], groups: Mapping[str, Options | None]
-) -> dict[str, PlugIn]:
-    """Return the loss terms that have a key of their own, by key.
-
-    Args:
-        weights: weight of each term that is set by a number; 0: off.
-        groups: options of each term that has more than a weight; None: off.
-    """
-    options: dict[str, dict[str, Any]] = {}
-    options |= {key: {"weight": weight} for key, weight in weights.items() if weight > 0.0}
-    options |= {key: dict(group) for key, group in groups.items() if group is not None}
-    return {key: PlugIn.model_validate({"name": key, **options[key]}) for key in options}

@@ -54,8 +54,7 @@ class AttentionConfig(Options):
         if not SCORES.find(score).is_constant:
             return
         if self.num_heads > 1:
-            sentence = f"must be 1 for the score {score!r}, whose heads are all equal"
-            refuse("num_heads", sentence)
+            refuse("num_heads", f"must be 1 for the score {score!r}, whose heads are all equal")
         if ALIGNMENTS.find(alignment).needs_distinct_scores:
             sentence = (
                 f"{alignment!r} is not supported with the constant score {score!r}; use softmax, "

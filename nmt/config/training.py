@@ -1,6 +1,6 @@
 """Options of the training engine."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     Field,
@@ -11,16 +11,14 @@ from pydantic import (
     model_serializer,
 )
 
-from nmt.config.losses import (
-    GuidedAttentionConfig,
-    ReinforceConfig,
-    ScheduledSamplingConfig,
-    list_terms,
-)
+from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
 from nmt.config.messages import refuse, show
 from nmt.config.registry import LOSSES, OPTIMIZERS, SCHEDULES, Options, PlugIn
 from nmt.config.validation import ValidationConfig
 from nmt.config.values import Positive, Probability, Strength
+
+# Options of `training` that are loss terms with a key of their own, in the order of their sum.
+_LOSSES: Final = ("label_smoothing", "coverage_loss", "r_drop", "guided_attention", "reinforce")
 
 
 class EarlyStoppingConfig(Options):
@@ -134,8 +132,7 @@ class TrainingConfig(Options):
         try:
             return read(given)
         except ValidationError:
-            sentence = f"must be a whole number of at least 1, 'auto' or null, not {show(given)}"
-            refuse("", sentence)
+            refuse("", f"must be a whole number of at least 1, 'auto' or null, not {show(given)}")
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -145,11 +142,11 @@ class TrainingConfig(Options):
 
     def loss_terms(self) -> dict[str, PlugIn]:
         """Return the loss terms in use, by the key that sets them."""
-        weights = {
-            key: getattr(self, key) for key in ("label_smoothing", "coverage_loss", "r_drop")
-        }
-        groups = {"guided_attention": self.guided_attention, "reinforce": self.reinforce}
-        terms = list_terms(weights, groups)
+        terms = {}
+        for key in _LOSSES:
+            if given := getattr(self, key):  # neither 0 nor null
+                options = dict(given) if isinstance(given, Options) else {"weight": given}
+                terms[key] = PlugIn.model_validate({"name": key, **options})
         return terms | {f"losses[{index}]": term for index, term in enumerate(self.losses)}
 
     def _check(self) -> None:

@@ -72,8 +72,7 @@ class ValidationConfig(Options):
                 )
                 refuse(f"metrics[{index}]", sentence)
             if label != name and label in ("loss", *METRICS.classes):
-                sentence = f"{label!r} is reserved; choose another"
-                refuse(f"metrics[{index}].as", sentence)
+                refuse(f"metrics[{index}].as", f"{label!r} is reserved; choose another")
             seen.add(label)
         self.require_measured("best", self.best)
 

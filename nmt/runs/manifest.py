@@ -108,8 +108,7 @@ def read_verified(path: Path, manifest: Manifest, max_bytes: int | None = None) 
     """
     expected = manifest.files[path.name]
     if max_bytes is not None and expected.size > max_bytes:
-        reason = f"has {expected.size:,} bytes, above the limit of {max_bytes:,}"
-        raise unusable(path, reason)
+        raise unusable(path, f"has {expected.size:,} bytes, above the limit of {max_bytes:,}")
     try:
         size = path.stat().st_size
         content = read_regular(path, size) if size == expected.size else b""
