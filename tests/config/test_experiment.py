@@ -42,6 +42,29 @@ def test_options_without_a_name_belong_to_the_default_plug_in() -> None:
     assert make(tokenizer={"vocabulary_size": 9}).tokenizer.name == "sentencepiece"
 
 
+def test_loss_terms_are_those_that_are_on_in_the_order_of_their_sum() -> None:
+    assert list(make().training.loss_terms()) == ["label_smoothing", "reinforce"]
+    training = make(
+        training={
+            "label_smoothing": 0.0,
+            "r_drop": 2.0,
+            "coverage_loss": 0.5,
+            "guided_attention": {"weight": 3.0},
+            "losses": [{"name": "entropy", "weight": 0.25}],
+        },
+        data=SMALLEST["data"] | {"train": FILES | {"alignments": "a.align"}},
+    ).training
+    weights = {key: term.options["weight"] for key, term in training.loss_terms().items()}
+    assert list(weights.items()) == [
+        ("coverage_loss", 0.5),
+        ("r_drop", 2.0),
+        ("guided_attention", 3.0),
+        ("reinforce", 1.0),
+        ("losses[0]", 0.25),
+    ]
+    assert training.loss_terms()["guided_attention"].options["loss"] == "cross_entropy"
+
+
 def test_corpora() -> None:
     assert make(data={"train": [FILES, {"tsv": "b.tsv"}], "valid": FILES}).data.train[1].tsv
     allowed = "allowed: alignments, alignment_units, weight"
