@@ -219,7 +219,7 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
     if (misfit := find_misfit(weights, needed)) is not None:
         raise RunError(
             f"{folder}: does not match {run.folder.config} and the run's tokenizers ({misfit}); "
-            "put back the checkpoint, configuration or tokenizer of this run"
+            "restore the checkpoint, configuration or tokenizer of this run"
         )
     for part in parts:
         if (name := find_not_finite(loaded.tensors[part])) is not None:
@@ -230,8 +230,8 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
     for name, tensor in weights.items():
         if bool((tensor.abs() > _LARGEST_WEIGHT).any()):
             raise RunError(
-                f"{folder}: tensor {name!r} of model has values above {_LARGEST_WEIGHT:g}, whose "
-                "products are infinite; use another checkpoint, or train again with a lower "
+                f"{folder}: tensor {name!r} of model has values above {_LARGEST_WEIGHT:g}, so "
+                "that products overflow; use another checkpoint, or train again with a lower "
                 "learning rate"
             )
     return loaded

@@ -146,7 +146,7 @@ def _check(arguments: Arguments) -> None:
 
     how = arguments.symmetrize
     if how is not None and how not in SYMMETRIZATIONS:
-        raise UserError(f"--symmetrize: {unknown('way', how, list(SYMMETRIZATIONS))}")
+        raise UserError(f"--symmetrize: {unknown('method', how, list(SYMMETRIZATIONS))}")
     if how is not None and arguments.reverse is None:
         raise UserError(
             f"--symmetrize {how}: only supported with --reverse RUN; give that too, or leave it out"
@@ -192,9 +192,9 @@ def _symmetrized(
         sizes = len(one.source_words), len(one.target_words)
         if sizes != (len(two.target_words), len(two.source_words)):
             raise UserError(
-                f"--reverse {arguments.reverse}: line {number} has other words in this run, "
-                "because it was cut or has other pieces; raise decoding.max_source_length in both "
-                "runs, or set --alignment-units words"
+                f"--reverse {arguments.reverse}: line {number} has different words in the two "
+                "runs, as it was cut or split into other pieces; raise decoding.max_source_length "
+                "in both runs, or set --alignment-units words"
             )
         links = frozenset((source, target) for target, source in two.links)
         yield replace(one, links=symmetrize(one.links, links))

@@ -36,10 +36,10 @@ class GoldAlignments:
         self, number: int, alignment: "SentenceAlignment", pair: "tuple[Source, str]"
     ) -> None:
         """Count the links of pair `number`; `pair` is the pair as read."""
-        where = f"{self._path}:{number}"
+        where = f"{self._path}, line {number}"
         line = next(self._lines, None)
         if line is None:
-            raise DataError(f"{where}: missing; the file needs one line for each pair")
+            raise DataError(f"{self._path}: has {number - 1:,} lines; give one for each pair")
         sizes = len(alignment.source_words), len(alignment.target_words)
         hint = f" (units here: {alignment.units}); set --alignment-units to the units of the file"
         gold = parse_pharaoh(line, where=where, sizes=sizes, hint=hint)
@@ -54,12 +54,11 @@ class GoldAlignments:
         """Print the error rate; refuse extra lines, and warn if links seem to count words."""
         if next(self._lines, None) is not None:
             raise DataError(
-                f"{self._path}: has more lines than the {num_pairs:,} pairs; it needs one line for "
-                "each pair"
+                f"{self._path}: has more lines than the {num_pairs:,} pairs; give one for each pair"
             )
         if self._fits_words and all(self._fits_words):
             logging.getLogger(__name__).warning(
-                f"{self._path}: its links seem to count words between spaces, but some of these "
+                f"{self._path}: its links seem to count words between spaces, but some words "
                 "were split into characters; if so, give --alignment-units words"
             )
         print_notice(

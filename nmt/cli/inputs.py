@@ -153,7 +153,7 @@ def add_constraints(
         yield Input(line, prefix.strip(), tuple(filter(None, stripped)))
     for name, rest in ((prefixes, begun), (constraints, wanted)):
         if name is not None and next(rest, None) is not None:
-            raise DataError(f"{name}: has more lines than the input; give one for each")
+            raise DataError(f"{name}: has more lines than the input; give one for each input line")
 
 
 def stdin_is_typed(names: Sequence[str]) -> bool:

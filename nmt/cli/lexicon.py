@@ -57,7 +57,7 @@ def run(arguments: Arguments) -> int:
     if arguments.iterations is not None and table is not None:
         raise UserError("--iterations: has no effect with --table; leave one of them out")
     if table is not None and folder.protects(table):
-        raise UserError(f"--table {table}: is part of the run, which is rewritten; use a copy")
+        raise UserError(f"--table {table}: is a file of the run to be replaced; give a copy")
     check_files({"-o": arguments.output}, [table], run)
     tokenizers = load_tokenizers(run)
     source, target = tokenizers.source, tokenizers.target

@@ -179,8 +179,8 @@ def open_binary_output(path: Path, *, keep: bool = False) -> Iterator[BinaryIO]:
                 print_notice(f"nmt: the finished part is in {partial}")
             if isinstance(error, BrokenPipeError):
                 raise DataError(
-                    f"{path}: incomplete, because the reader of the other output closed it; run "
-                    "the command again, and read that output to its end"
+                    f"{path}: incomplete, because the program that read the other output ended; "
+                    "run the command again, and read that output to its end"
                 ) from None
             raise
 

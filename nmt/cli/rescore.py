@@ -113,13 +113,12 @@ def _check(config: "Config", arguments: Arguments) -> None:
         key = option.partition(".")[0]
         if group and key not in _OF_SCORES:
             raise ConfigError(
-                f"{override.argument}: has no effect, as {key} only applies to searches; leave it "
-                "out"
+                f"{override.argument}: has no effect, as {key} is only used in search; leave it out"
             )
     coverage = config.decoding.coverage_penalty.name
     if coverage != "none":
         raise ConfigError(
-            f"decoding.coverage_penalty: {coverage!r} only applies to searches; set it to none "
+            f"decoding.coverage_penalty: {coverage!r} is only used in search; set it to none "
             "(--set coverage_penalty=none)"
         )
 
@@ -139,8 +138,8 @@ def _read_pairs(config: "Config", arguments: Arguments) -> "Iterator[tuple[Sourc
         found = next(islice(sources, line - number - 1, None), None)
         if found is None:
             raise DataError(
-                f"{n_best}: line {line} is not in {arguments.source} (lines count from 0); give "
-                "the sources of this list"
+                f"{n_best}: has translations of line {line}, but {arguments.source} is shorter "
+                "(lines are counted from 0); give the source file of this list"
             )
         number = line
         for candidate in group:

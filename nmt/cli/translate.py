@@ -263,7 +263,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
             "--alignments FILE, --attention or --json, or leave it out"
         )
     if arguments.json and arguments.scores:
-        raise UserError("--scores: has no effect with --json, which has all; leave it out")
+        raise UserError("--scores: has no effect with --json, which includes them; leave it out")
     if arguments.options and arguments.n_best is None and not arguments.json:
         for override in arguments.list_overrides():
             if override.key == "decoding.n_best" and not config.decoding.draws_samples:

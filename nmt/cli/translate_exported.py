@@ -43,7 +43,7 @@ def translate_exported(arguments: "Arguments") -> int:
     if arguments.device not in (None, "auto", "cpu"):
         raise UserError("--device: must be cpu for an exported model; leave it out")
     if is_distributed():
-        raise UserError("torchrun: not supported by an exported model; start it without torchrun")
+        raise UserError("torchrun: not supported by an exported model; start nmt without it")
     require_line_buffering(arguments)
     check_files({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)])
     lines = read_text(arguments.input, arguments.max_line_bytes)
@@ -58,7 +58,7 @@ def translate_exported(arguments: "Arguments") -> int:
         batch_tokens=arguments.batch_tokens,
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
-        raise UserError(f"--precision: must be {translator.description.precision}; leave it out")
+        raise UserError(f"--precision: fixed to {translator.description.precision}; leave it out")
     with (
         open_output(arguments.output) as output,
         progress_bar(arguments) as progress,
@@ -85,9 +85,9 @@ def _require_run_first(arguments: "Arguments") -> None:
 
 def _beam_size(arguments: "Arguments") -> int | None:
     if arguments.search not in (None, "beam", "greedy"):
-        raise UserError(f"--search {arguments.search}: not exported; use beam or greedy")
+        raise UserError(f"--search {arguments.search}: not supported here; use beam or greedy")
     if arguments.search != "greedy":
         return arguments.beam_size
     if arguments.beam_size not in (None, 1):
-        raise UserError(f"--beam-size {arguments.beam_size}: greedy needs no beam; leave it out")
+        raise UserError(f"--beam-size {arguments.beam_size}: not used by greedy; leave it out")
     return 1

@@ -45,7 +45,7 @@ class CorpusConfig(PlugIn):
         found = {key: given[key] for key in given if (key, given[key]) not in _NOT_GIVEN}
         formats = [key for key in ("source", *CORPORA.names) if key in found]
         if len(formats) > 1 and "name" not in found:
-            refuse("", f"{' and '.join(formats)} are of different formats; set all but one to null")
+            refuse("", f"{' and '.join(formats)} cannot be combined; set all but one to null")
         return {"name": _infer_format(found), **found}
 
     @model_serializer

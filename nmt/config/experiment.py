@@ -113,7 +113,7 @@ class Config(Options):
         self._check_links()
         self._check_alignment()
         if not self.model.has_dropout:
-            sentence = "needs dropout, so that two passes differ; set one in model, or this to 0"
+            sentence = "needs dropout, so that two passes differ; set one in model, or 0 here"
             self._refuse_losses("needs_two_passes", sentence)
         self._check_sources()
         if self.reads_grids:
@@ -171,7 +171,7 @@ class Config(Options):
             return
         if alignment.samples:
             sentence = (
-                f"is not supported with {name!r}, as two passes sample other positions; use "
+                f"is not supported with {name!r}, as each pass samples other positions; use "
                 "softmax, for example"
             )
             self._refuse_losses("needs_two_passes", sentence)

@@ -126,7 +126,7 @@ def _read_files(path: Path, above: tuple[Path, ...] = ()) -> list[Layer]:
         )
     tree, base = _read_file(path)
     if path.resolve() in (other.resolve() for other in above):
-        raise ConfigError(f"{extending}: extends itself; remove the circle")
+        raise ConfigError(f"{extending}: circular; remove one of the `extends`")
     extended = path.parent / os.path.expanduser(base) if base else None
     below = [] if extended is None else _read_files(extended, (*above, path))
     return [*below, Layer(str(path), tree)]

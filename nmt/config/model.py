@@ -176,5 +176,5 @@ class ModelConfig(Options):
         for name, size in names.items():
             if size % heads:
                 nearest = max(n for n in range(1, heads) if gcd(query, value) % n == 0)
-                sentence = f"must divide {name} ({size}), unlike {heads}; the nearest is {nearest}"
+                sentence = f"must divide {name} ({size}), not {heads}; the nearest is {nearest}"
                 refuse("attention.num_heads", sentence)

@@ -34,7 +34,7 @@ def read_options(
             if option.kind is not option.KEYWORD_ONLY:
                 continue
             if option.name == "name" or option.annotation is option.empty:
-                raise TypeError(f"{option.name!r} needs a type, and a name other than 'name'")
+                raise TypeError(f"{option.name!r} must have a type, and cannot be called 'name'")
             default = ... if option.default is option.empty else option.default
             fields[option.name] = as_field(option.annotation, default)
         model: type[BaseModel] = create_model(title, __base__=base, **fields)

@@ -11,7 +11,7 @@ from nmt.config.messages import refuse
 
 def _check_no_nul(text: str) -> str:
     if "\0" in text:
-        refuse("", "must not hold NUL characters")
+        refuse("", "must not contain NUL characters")
     return text
 
 

@@ -41,15 +41,15 @@ _ON_A_GPU: Final = (
 OUT_OF_MEMORY: Final = _ON_A_CPU + _ON_A_GPU
 
 _ADVICE: Final = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room, or have the quota raised",
+    errno.ENOSPC: "free disk space",
+    errno.EDQUOT: "free disk space, or ask for a larger quota",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EMFILE: "raise the limit on open files (ulimit -n), or use fewer processes",
-    errno.ENFILE: "end other programs, as the system has too many files open",
+    errno.ENFILE: "close other programs, as the system has too many files open",
     errno.ENOMEM: "free memory, raise the limit on it (ulimit -v), or use smaller batches",
-    errno.EROFS: "choose a place on a file system that can be written",
-    errno.EIO: "check the disk, or choose a place on another one",
-    errno.EAGAIN: "raise the limit on processes (ulimit -u), or use fewer",
+    errno.EROFS: "choose a folder on a writable file system",
+    errno.EIO: "check the disk, or choose a folder on another one",
+    errno.EAGAIN: "raise the limit on processes (ulimit -u), or use fewer processes",
 }
 
 
@@ -57,7 +57,7 @@ _ADVICE: Final = {
 _SAID: Final = {
     **{os.strerror(code): advice for code, advice in _ADVICE.items()},
     **dict.fromkeys((*_ON_A_CPU, "failed to map segment"), _ADVICE[errno.ENOMEM]),
-    **dict.fromkeys(_ON_A_GPU, "end other programs on the GPU, or use smaller batches"),
+    **dict.fromkeys(_ON_A_GPU, "stop other programs on the GPU, or use smaller batches"),
     "can't start new thread": _ADVICE[errno.EAGAIN],
 }
 _NO_TEMPORARY: Final = "No usable temporary directory"  # message of `tempfile`
@@ -90,7 +90,7 @@ def explain_system_error(error: BaseException) -> str | None:
     said = str(error)
     if isinstance(error, OSError):
         if _NO_TEMPORARY in said:
-            return f"{error.strerror}; set TMPDIR to a writable folder, or make room"
+            return f"{error.strerror}; set TMPDIR to a writable folder, or free disk space"
         if error.filename is not None:
             return f"{error.filename}: {os_reason(error)}"
         if os_advice(error) is not None or isinstance(error, FileNotFoundError):

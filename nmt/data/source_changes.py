@@ -83,7 +83,7 @@ class LatestEntry:
         if self._read() in (None, key):
             return
         then = datetime.fromtimestamp(self._path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-        what = "the present version is in the cache" if is_encoded else "encoding it again"
+        what = "the current version is in the cache" if is_encoded else "encoding it again"
         logger.warning("%s: changed since %s, when last encoded; %s", self._files, then, what)
 
     def write(self, key: str) -> None:

@@ -41,8 +41,8 @@ class RankPool(Generic[Tool]):
         for rank, other in enumerate(identities):
             if other != identities[0]:
                 raise RunError(
-                    f"rank {rank} of torchrun has another model, other options or another "
-                    "precision than rank 0; give all machines the same run and arguments"
+                    f"rank {rank} of torchrun: differs from rank 0 in its model, options or "
+                    "precision; give all machines the same run and arguments"
                 )
 
     def map(

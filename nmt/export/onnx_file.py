@@ -158,7 +158,7 @@ def read_metadata(path: Path, session: Any) -> ExportMetadata:
     """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise RunError(f"{path}: not written by `nmt export`; name a run or such a file")
+        raise RunError(f"{path}: not written by `nmt export`; give a run, or a file that it wrote")
     try:
         return ExportMetadata.from_json(text, path)
     except (ValueError, KeyError, TypeError) as error:

@@ -98,7 +98,7 @@ def _open_same(folder: str | Path, first: Run, ours: Tokenizers) -> Run:
     for side in ("source", "target"):
         if getattr(theirs, side).fingerprint() != getattr(ours, side).fingerprint():
             raise ConfigError(
-                f"{run.folder.path}: its {side} vocabulary is not that of {first.folder.path}; "
+                f"{run.folder.path}: its {side} vocabulary differs from {first.folder.path}; "
                 "train the runs of an ensemble with the same tokenizer (tokenizer.source_path, or "
                 "start_from)"
             )

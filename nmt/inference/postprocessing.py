@@ -153,8 +153,8 @@ class PostProcessor:
             for phrase in unmet:
                 missing = self.target_tokenizer.decode(phrase)
                 logger.warning(
-                    f"line {first_number + index}: no translation has {missing!r} and meets the "
-                    f"other constraints; it is translated without {missing!r}"
+                    f"line {first_number + index}: no translation contains {missing!r} and meets "
+                    f"the other constraints; it is translated without {missing!r}"
                 )
             if unmet:
                 kept = tuple(phrase for phrase in constraints.phrases if phrase not in unmet)

@@ -113,7 +113,7 @@ class Translator(PostProcessor):
             RunError: the model has no attention.
         """
         if not self.has_attention:
-            raise RunError("model.attention: null gives no alignments; use a run with attention")
+            raise RunError("model.attention: null, so without alignments; use a run with attention")
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:

@@ -210,8 +210,8 @@ def _read(folder: Path, parts: Sequence[str] | None, max_bytes: int | None) -> C
     missing = [part for part in parts or () if part not in manifest.aliases]
     if missing:
         raise RunError(
-            f"{folder}: has no {missing[0]!r}, only {', '.join(manifest.aliases)}; resume from "
-            "`last`"
+            f"{folder}: has no part {missing[0]!r}, only {', '.join(manifest.aliases)}; resume "
+            "from `last`"
         )
     tensors = {
         part: _read_tensors(folder, part, manifest, max_bytes)

@@ -212,12 +212,12 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise RunError(f"{self.path}: a file is in the way; give run=PATH elsewhere") from None
+            raise RunError(f"{self.path}: a file has this name; choose another run=PATH") from None
         ours = [name for name in sorted(os.listdir(self.path)) if name in _CONTENTS]
         if ours:
             raise RunError(
-                f"{self.path}: holds {ours[0]!r}, but not a run that can be resumed; move it away, "
-                "or give run=PATH elsewhere"
+                f"{self.path}: not a run that can be resumed, but it contains {ours[0]!r}; move it "
+                "away, or choose another run=PATH"
             )
 
     def _delete_contents(self) -> None:

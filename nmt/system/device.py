@@ -65,7 +65,7 @@ def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dt
         )
     if name == "int8" and not has_int8():
         raise ConfigError(
-            "precision: 'int8' is not supported on this cpu, which lacks AVX-512 VNNI; use "
+            "precision: 'int8' is not supported on this CPU, which lacks AVX-512 VNNI; use "
             "float32 or auto"
         )
     return _PRECISIONS[name]

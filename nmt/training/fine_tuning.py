@@ -99,7 +99,7 @@ def load_pretrained_weights(
         changes = _differences_of_models(config, base)
         raise ConfigError(
             f"start_from: {base.folder.path} has another model ({changes}), so its weights do not "
-            f"fit; `extends: {base.folder.config}` takes over all its options"
+            f"fit; add `extends: {base.folder.config}` to use all its options"
         )
 
 
@@ -144,7 +144,7 @@ def _require_same_tokens(config: Config, base: Run) -> None:
     for key, change in diff(before, now).items():
         raise ConfigError(
             f"{key}: differs from start_from ({change}), whose tokenizers and weights are used; "
-            f"`extends: {base.folder.config}` takes over all its options"
+            f"add `extends: {base.folder.config}` to use all its options"
         )
 
 

@@ -203,7 +203,7 @@ def warn_about_duplicates(config: Config) -> None:
         if num_known:
             logger.warning(
                 f"{key}: {num_known:,} of {size:,} pairs ({100 * num_known / size:.1f}%) are also "
-                "training pairs, so its scores are too high; remove them from one of the two"
+                "training pairs, so its scores are too high; remove them from one of the corpora"
             )
 
 

@@ -22,9 +22,9 @@ from nmt.training.state import TrainingState, no_sentences
 logger = logging.getLogger(__name__)
 
 _NO_MEMORY_FOR_STEP: Final = (
-    "update: out of memory after its batches, when gradients are summed and the optimizer steps; "
-    "lower training.batch_tokens or use a smaller model, in another run; with several processes, "
-    "--resume training.ranks.shard_optimizer=true needs less memory"
+    "update: out of memory in the optimizer step, after all batches; start another run with a "
+    "smaller training.batch_tokens or model, or, with several processes, --resume with "
+    "training.ranks.shard_optimizer=true"
 )
 
 

@@ -371,8 +371,8 @@ def test_full_disk_or_quota_is_reported(
     monkeypatch.setattr("nmt.cli.main._dispatch", write)
     assert cli.main(["translate"]) == 2
     told = capsys.readouterr().err
-    quota = ", or have the quota raised" if number == errno.EDQUOT else ""
-    assert told == f"nmt: error: {os.strerror(number)}; make room{quota}\n"
+    quota = ", or ask for a larger quota" if number == errno.EDQUOT else ""
+    assert told == f"nmt: error: {os.strerror(number)}; free disk space{quota}\n"
 
 
 def test_unexpected_system_error_is_an_internal_error(
@@ -390,7 +390,7 @@ def test_unexpected_system_error_is_an_internal_error(
         (MemoryError(), "memory: Cannot allocate memory; free memory"),
         (
             RuntimeError("CUDA out of memory. Tried"),
-            "CUDA out of memory. Tried; end other programs on the GPU",
+            "CUDA out of memory. Tried; stop other programs on the GPU",
         ),
         (PermissionError(errno.EACCES, "Permission denied", "x"), "x: Permission denied"),
     ],

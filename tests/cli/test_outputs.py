@@ -283,7 +283,7 @@ def test_output_is_incomplete_if_the_reader_of_another_stops(
             output.write("line\n")
             stream.write("line\n")
 
-    with pytest.raises(DataError, match="out: incomplete, because the reader of the other output"):
+    with pytest.raises(DataError, match="out: incomplete, because the program that read the oth"):
         write()
     os.close(ends[1])
     assert os.listdir(tmp_path) == ["out.partial"]

@@ -84,7 +84,7 @@ def test_corpora() -> None:
         ),
     ]:
         assert problem(data={"train": corpus}) == f"data.train.0.{message}"
-    several = "are of different formats; set all but one to null"
+    several = "cannot be combined; set all but one to null"
     for corpus, formats in [
         ({"source": "a", "target": "b", "tsv": "c"}, "source and tsv"),
         ({"source": "a", "grids": "b", "target": "c"}, "source and grids"),
@@ -120,7 +120,7 @@ def test_a_format_may_be_named() -> None:
 
 def test_paths_are_texts_that_a_file_can_have() -> None:
     assert problem(run="") == "run: must not be empty"
-    assert problem(run="a\0b") == "run: must not hold NUL characters"
+    assert problem(run="a\0b") == "run: must not contain NUL characters"
 
 
 def test_batch_size_is_in_tokens_in_sentences_or_both() -> None:
@@ -268,7 +268,7 @@ def test_impossible_attentions_are_refused() -> None:
         assert "; use softmax, for example" in message
     message = problem(model={"attention": {"num_heads": 3}})
     assert message == (
-        "model.attention.num_heads: must divide model.decoder.hidden_size (512), unlike 3; "
+        "model.attention.num_heads: must divide model.decoder.hidden_size (512), not 3; "
         "the nearest is 2"
     )
     message = problem(model={"attention": {"num_heads": 2, "score": "uniform"}})
@@ -327,7 +327,7 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
         "decoder": {"dropout": 0.0, "output_dropout": 0.0},
     }
     assert problem(model=dry, training={"r_drop": 1.0}) == (
-        "training.r_drop: needs dropout, so that two passes differ; set one in model, or this to 0"
+        "training.r_drop: needs dropout, so that two passes differ; set one in model, or 0 here"
     )
     for group, name in (
         *(("embedding", "word_dropout"), ("encoder", "recurrent_dropout")),
@@ -342,7 +342,7 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
         for model in ({}, dry):
             drawn = {**model, "attention": {"alignment": alignment}}
             assert problem(model=drawn, training={"r_drop": 1.0}) == (
-                f"training.r_drop: is not supported with {alignment!r}, as two passes sample other "
+                f"training.r_drop: is not supported with {alignment!r}, as each pass samples other "
                 "positions; use softmax, for example"
             )
     assert problem(training={"r_drop": 1.0, "scheduled_sampling": {}}) == (

@@ -204,7 +204,7 @@ class TestExtends:
     def test_circle(self, write: Write) -> None:
         write("extends: x.yaml\n", "y.yaml", base="")
         assert refused(write("extends: y.yaml\n", base="")) == (
-            "y.yaml: extends: x.yaml: extends itself; remove the circle"
+            "y.yaml: extends: x.yaml: circular; remove one of the `extends`"
         )
 
     def test_missing_base_is_named(self, write: Write) -> None:

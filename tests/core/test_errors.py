@@ -10,11 +10,11 @@ from nmt.system.memory import is_out_of_memory
 @pytest.mark.parametrize(
     ("code", "what_to_do"),
     [
-        (errno.ENOSPC, "make room"),
+        (errno.ENOSPC, "free disk space"),
         (errno.EFBIG, "ulimit -f"),
         (errno.EMFILE, "ulimit -n"),
         (errno.ENOMEM, "ulimit -v"),
-        (errno.EROFS, "choose a place on a file system that can be written"),
+        (errno.EROFS, "choose a folder on a writable file system"),
         (errno.EIO, "check the disk"),
     ],
 )
@@ -81,7 +81,7 @@ def test_other_errors_are_not_explained(error: Exception) -> None:
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"),
             "No usable temporary directory found in ['/tmp']; set TMPDIR to a writable folder, "
-            "or make room",
+            "or free disk space",
         ),
     ],
 )
@@ -92,6 +92,6 @@ def test_system_error_with_a_file_is_one_line(error: OSError, told: str) -> None
 def test_gpu_out_of_memory_does_not_advise_ulimit() -> None:
     error = RuntimeError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
     assert explain_system_error(error) == (
-        "CUDA out of memory. Tried to allocate 2 GiB; end other programs on the GPU, or use "
+        "CUDA out of memory. Tried to allocate 2 GiB; stop other programs on the GPU, or use "
         "smaller batches"
     )

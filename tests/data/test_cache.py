@@ -142,7 +142,7 @@ def test_a_corpus_that_has_changed_is_warned_of_and_encoded_again(
     files.target.write_text(before[1])
     tokenizer = make_tokenizer()
     assert len(encode(files, tokenizer, folder)) == 2
-    assert warnings_of(caplog).endswith("when last encoded; the present version is in the cache")
+    assert warnings_of(caplog).endswith("when last encoded; the current version is in the cache")
     assert tokenizer.num_calls == 0
 
 

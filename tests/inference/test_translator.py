@@ -539,7 +539,7 @@ def test_runs_over_other_vocabularies_do_not_translate_together(tokenizer, tmp_p
     smaller = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS[:30])]))
     other = save_run(make_translator(smaller), tmp_path / "other")
     with pytest.raises(
-        ConfigError, match=r"other: its source vocabulary is not that of .*one; train"
+        ConfigError, match=r"other: its source vocabulary differs from .*one; train"
     ):
         Translator.from_run(run.path, ensemble=[other.path])
     with pytest.raises(RunError, match="nowhere"):
@@ -592,7 +592,7 @@ def test_unmet_constraint_is_named_and_the_line_translated(tokenizer, translator
     assert all(found) and blank == "" and "line 4" not in caplog.text
     assert "w3" in found[1].split()
     assert "line 2: 'unheard' has characters or words unknown to the model" in caplog.text
-    assert "line 3: no translation has 'w" in caplog.text
+    assert "line 3: no translation contains 'w" in caplog.text
     impossible = make_translator(tokenizer, forbidden=["w3"])
     (free,), (asked,) = (
         impossible.translate([Input(line, phrases=phrases)]) for phrases in ((), ("w3",))
@@ -629,7 +629,7 @@ def test_constraint_lost_in_the_second_search_is_named(tokenizer, translator, ca
     assert texts(translator.translate(given)) == ["w5", "w9"]
     assert asked == [[["w1", "w2", "w8"], ["w9"]], [["w1", "w8"]], [["w8"]], [[]]]
     lost = [message.split(" and meets")[0] for message in caplog.messages]
-    begun = "line 1: no translation has"
+    begun = "line 1: no translation contains"
     assert lost == [f"{begun} '{word}'" for word in ("w2", "w1", "w8")]
 
 

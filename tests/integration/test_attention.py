@@ -74,7 +74,7 @@ def test_alignment_is_refused_without_attention(
     outcome = nmt("train", "tiny.yaml", "run=runs/none", *options)
     assert outcome.code == 0, outcome.err
     assert len(nmt("translate", "runs/none", "test.en").lines) == 20
-    reason = "model.attention: null gives no alignments; use a run with attention"
+    reason = "model.attention: null, so without alignments; use a run with attention"
     nmt("align", "runs/none", "--source", "test.en", "--target", "test.de").assert_refused(reason)
     with monkeypatch.context() as patch:
         patch.delattr(BatchRunner, "run_search")  # it is refused before anything is translated
@@ -224,7 +224,7 @@ def test_alignments_that_cannot_be_had(nmt: Command, in_corpus: Path, trained: P
         "--format npz: needs an output file; give -o FILE.npz"
     )
     nmt(*given, "--symmetrize", "unoin").assert_refused(
-        "--symmetrize: unknown way 'unoin' (did you mean 'union'?)", "grow-diag-final-and"
+        "--symmetrize: unknown method 'unoin' (did you mean 'union'?)", "grow-diag-final-and"
     )
     nmt(*given, "--symmetrize", "union").assert_refused(
         "--symmetrize union: only supported with --reverse RUN; give that too"
@@ -249,4 +249,6 @@ def test_lines_cut_by_one_of_two_runs_are_reported(
     config.write_text(text.replace("max_source_length: 1000", "max_source_length: 1"))
     pair = ("--source", "test.en", "--target", "test.de", "--reverse", "runs/short")
     outcome = nmt("align", trained / "runs/tiny", *pair)
-    outcome.assert_refused("line 1 has other words", "; raise decoding.max_source_length")
+    outcome.assert_refused(
+        "line 1 has different words in the two runs, as", "; raise decoding.max_source_length"
+    )

@@ -247,7 +247,9 @@ def test_resume_with_another_model(nmt: Any, in_copy: Path) -> None:
 def test_file_at_the_path_of_the_run_is_refused(nmt: Any, in_copy: Path) -> None:
     Path("taken").write_text("precious\n")
     for flags in ([], ["--overwrite"]):
-        nmt("train", "tiny.yaml", "run=taken", *flags).assert_refused("taken: a file is in the way")
+        nmt("train", "tiny.yaml", "run=taken", *flags).assert_refused(
+            "taken: a file has this name; choose another"
+        )
     assert Path("taken").read_text() == "precious\n"
 
 
@@ -453,14 +455,14 @@ def test_arguments_of_translate(
          "--beam-size 3: has no effect, as greedy search has no beam; leave it out"),
         (["translate", "--set", "mbr_candidates=3"], "--set mbr_candidates=3: has no effect"),
         (["translate", "--set", "n_best=3"], "--set n_best=3: has no effect here; give --n-best"),
-        (["translate", "--json", "--scores"], "--scores: has no effect with --json"),
+        (["translate", "--json", "--scores"], "--scores: has no effect with --json, which incl"),
         (["translate", "--average", "log"], "--average log: has no effect without --ensemble RUN"),
         (["translate", "--beam-size", "3", "--set", "beam_size=4"],
          "decoding.beam_size: given twice (--beam-size 3 and --set beam_size=4); give it once"),
         (["translate", "--set", "search.groups=3", "--set", "search=beam"],
          "--set search.groups=3: has no effect, as the later --set search=beam replaces"),
         (["rescore", "--source", "test.en", "--n-best", "x", "--set", "beam_size=3"],
-         "--set beam_size=3: has no effect, as beam_size only applies to searches"),
+         "--set beam_size=3: has no effect, as beam_size is only used in search"),
         (["tune", "--search", "greedy"], "penalties do not affect a search with one hypothesis"),
         (["tune", "--beam-size", "1"], "penalties do not affect a search with one hypothesis"),
         (["evaluate", "--search", "sampling", "--beam-size", "3"], "sampling search has no beam"),
@@ -568,9 +570,9 @@ def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
     arguments = ("align", "runs/tiny", "--source", "test.en", "--target", "test.de", "-o", "out")
     nmt(*arguments, "--gold", "none").assert_refused("none: no such file")
     spoil("test.align", lambda text: b"0-0 1_1\n" + text)
-    nmt(*arguments, "--gold", "test.align").assert_refused("test.align:1", "1_1")
+    nmt(*arguments, "--gold", "test.align").assert_refused("test.align, line 1: ", "1_1")
     spoil("test.align", lambda text: text.replace(b"1_1", b"1-99"))
-    nmt(*arguments, "--gold", "test.align").assert_refused("test.align:1", "1-99")
+    nmt(*arguments, "--gold", "test.align").assert_refused("test.align, line 1: ", "1-99")
 
 
 # The configuration.
@@ -685,7 +687,7 @@ def test_a_full_disk(nmt: Any, in_copy: Path, words: tuple[str, ...]) -> None:
     Path("x.gz").symlink_to("/dev/full")
     words = words if "x.gz" in words else (*words, "/dev/full")
     nmt("translate", "runs/tiny", "test.en", *words).assert_refused(
-        f"{words[-1]}: No space left on device; make room"
+        f"{words[-1]}: No space left on device; free disk space"
     )
 
 

@@ -229,7 +229,7 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
         assert float(same_score) == pytest.approx(float(score), abs=1e-4)
         assert float(same_total) == pytest.approx(float(total), abs=1e-4)
     nmt(*given, n_best, "--set", "coverage_penalty=gnmt").assert_refused(
-        "decoding.coverage_penalty: 'gnmt' only applies to searches",
+        "decoding.coverage_penalty: 'gnmt' is only used in search; set it to none",
         "(--set coverage_penalty=none)",
     )
     assert nmt(*given, n_best, "--set", "coverage_penalty=none").lines == again
@@ -244,7 +244,10 @@ def test_translations_of_another_system_are_ranked(nmt: Any, tmp_path: Path) -> 
     ("content", "part"),
     [
         ("0 ||| eins\nzwei\n", "n-best, line 2: must be `line ||| translation ||| ...`"),
-        ("3 ||| eins\n", "source (lines count from 0); give the sources of this list"),
+        (
+            "3 ||| eins\n",
+            "source is shorter (lines are counted from 0); give the source file of this",
+        ),
         ("1 ||| eins\n0 ||| zwei\n", "n-best: line 0 follows line 1; sort the list"),
     ],
 )
@@ -539,7 +542,7 @@ def test_align_as_json_and_as_pictures(nmt: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("num_lines", "problem"),
-    [(19, "gold:20: missing; the file needs"), (21, "more lines than the 20 pairs")],
+    [(19, "gold: has 19 lines; give one for each pair"), (21, "more lines than the 20 pairs")],
 )
 def test_gold_alignments_must_be_as_many_as_the_pairs(
     num_lines: int, problem: str, nmt: Any, tmp_path: Path

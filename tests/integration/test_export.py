@@ -123,7 +123,7 @@ def test_full_disk_is_one_line(exported: Path, way: str) -> None:
             command, input=INPUT, stdout=full, stderr=subprocess.PIPE, env=environment
         )
     place = "stdout" if way == "stdout" else "/dev/full"
-    told = f"nmt: error: {place}: No space left on device; make room\n"
+    told = f"nmt: error: {place}: No space left on device; free disk space\n"
     assert (ended.returncode, ended.stderr.decode()) == (2, told)
 
 
@@ -193,12 +193,18 @@ def test_ten_lines_that_are_cut_are_named(exported: Path, caplog: pytest.LogCapt
         (("--resume",), ("--resume", "translate with the run")),
         (("--alignments", "x"), ("--alignments", "translate with the run")),
         (("--shortlist",), ("--shortlist", "fixed when the model was exported")),
-        (("--precision", "int8"), ("--precision", "must be float32; leave it out")),
+        (("--precision", "int8"), ("--precision", "--precision: fixed to float32; leave it out")),
         (("--device", "cuda"), ("--device", "must be cpu for an exported model")),
         (("--ensemble", "runs/tiny"), ("--ensemble", "translate with the run")),
         (("--set", "max_length=3"), ("--set", "fixed when the model was exported")),
-        (("--search", "sampling"), ("sampling", "use beam or greedy")),
-        (("--search", "greedy", "--beam-size", "3"), ("--beam-size 3", "greedy needs no beam")),
+        (
+            ("--search", "sampling"),
+            ("--search sampling: not supported here; use beam or greedy",),
+        ),
+        (
+            ("--search", "greedy", "--beam-size", "3"),
+            ("--beam-size 3: not used by greedy; leave it out",),
+        ),
         (("--beam-size", "0"), ("--beam-size: must be a whole number from 1 to 10,000, not '0'",)),
         (("--beam-size", "3", "--n-best", "4"), ("n_best: must be 1 to 3 for this model, not 4",)),
         (("--beam-size", "1000"), ("beam_size: must be 1 to ", "not 1000")),
@@ -234,7 +240,7 @@ def test_single_process(
     }.items():
         monkeypatch.setenv(name, value)
     nmt("translate", exported, stdin=INPUT).assert_refused(
-        "torchrun: not supported by an exported model"
+        "torchrun: not supported by an exported model; start nmt without it"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_table_inside_the_lexicon_is_not_lost(nmt: Any, in_writing: Path) -> N
     Path("runs/tiny/lexicon").mkdir()
     Path("table.tsv").rename("runs/tiny/lexicon/mine.tsv")
     nmt("lexicon", "runs/tiny", "--table", "runs/tiny/lexicon/mine.tsv").assert_refused(
-        "--table runs/tiny/lexicon/mine.tsv: is part of the run, which is rewritten"
+        "--table runs/tiny/lexicon/mine.tsv: is a file of the run to be replaced; give a copy"
     )
 
 

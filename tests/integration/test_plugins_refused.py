@@ -205,7 +205,7 @@ def test_a_file_that_cannot_be_imported_is_one_line(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("", "'power' needs a type, and a name other than 'name'"),
+        ("", "'power' must have a type, and cannot be called 'name'"),
         (": Power", "name 'Power' is not defined"),
     ],
 )

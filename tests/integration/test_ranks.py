@@ -129,7 +129,7 @@ def test_ranks_with_different_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "meeting.py").write_text(MEETING)
     process = start(2, tmp_path / "meeting.py", stdout=subprocess.PIPE)
     found, _ = process.communicate(timeout=120)
-    assert found.count("rank 1 of torchrun has another model, other options") == 2
+    assert found.count("rank 1 of torchrun: differs from rank 0 in its model") == 2
 
 
 @pytest.mark.slow

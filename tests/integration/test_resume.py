@@ -538,10 +538,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(
         patch.setattr(MetricsFile, "append", fill)
         assert run.train("--resume", "training.max_updates=6") == 2
     error = capsys.readouterr().err
-    assert (
-        f"nmt: error: {run.path}: No space left on device; make room; --resume continues from "
-        in error
-    )
+    assert f"{run.path}: No space left on device; free disk space; --resume continues" in error
     assert "Traceback" not in error
     assert run.files() == before
     assert run.train("--resume", "training.max_updates=6") == 0

@@ -174,7 +174,7 @@ def test_a_run_in_the_place_of_its_start_is_resumed(nmt: Any) -> None:
             [BASE, "tokenizer.name=characters"],
             [
                 "tokenizer.name: differs from start_from ('words' -> 'characters')",
-                "`extends: runs/tiny/config.yaml` takes over all",
+                "add `extends: runs/tiny/config.yaml` to use all",
             ],
         ),
         (

@@ -191,7 +191,7 @@ def test_compressed_text_is_read_by_every_command(
 def test_pipe_as_a_corpus_is_refused_early(command: str, key: str, nmt: Any, in_copy: Path) -> None:
     os.mkfifo("pipe")
     nmt(command, "tiny.yaml", "run=runs/new", f"{key}=pipe").assert_refused(
-        f"{key}: pipe: not a regular file, but it is read several times; write it to a file"
+        f"{key}: pipe: not a regular file, so it cannot be read twice; save the text to a file"
     )
     nmt(command, "tiny.yaml", "run=runs/new", f"{key}=/dev/zero").assert_refused(
         f"{key}: /dev/zero: not a regular file"

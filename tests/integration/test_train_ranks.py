@@ -238,7 +238,7 @@ def test_killed_process_restarts_all_with_the_same_result(
     words = ("--max-restarts", 1, "dying.py", place, rank, call)
     result = launch(2, *words, "train", "config.yaml", f"run={run}", *DROPOUT)
     assert result.returncode == 0, result.stderr
-    assert "exitcode: -9" in result.stderr and "make room" not in result.stderr
+    assert "exitcode: -9" in result.stderr and "free disk space" not in result.stderr
     assert "Traceback" not in result.stderr, "the others take it for the death that it is"
     assert weights(run) == weights(unbroken)
     assert metrics(run) == metrics(unbroken)

@@ -278,7 +278,9 @@ def test_files_of_a_killed_save_are_removed(tmp_path: Path) -> None:
 
 def test_a_part_that_it_lacks_is_named(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "best", {"model": {}}, {})
-    with pytest.raises(RunError, match=r"best: has no 'optimizer', only model; .* from `last`"):
+    with pytest.raises(
+        RunError, match=r"best: has no part 'optimizer', only model; .* from `last`"
+    ):
         load_checkpoint(tmp_path / "best", ["optimizer"])
 
 
@@ -289,7 +291,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    told = r"a: cannot write the checkpoint \(No space left on.*\).*; make room, then resume$"
+    told = r"a: cannot write the checkpoint \(No space left on.*\).*; free disk space, then resume$"
     with pytest.raises(RunError, match=told):
         save(tmp_path / "a", 2.0)
     assert load_checkpoint(tmp_path / "a").metadata == {"value": 1.0}

@@ -90,7 +90,9 @@ class TestCreate:
         (tmp_path / "cache").mkdir()
         (tmp_path / "cache" / "precious").touch()
         before = contents(tmp_path)
-        with pytest.raises(RunError, match=r"holds 'cache', but not a run that can be resumed"):
+        with pytest.raises(
+            RunError, match=r"not a run that can be resumed, but it contains 'cache'; move it away"
+        ):
             RunDirectory.create(tmp_path, overwrite=overwrite)
         assert contents(tmp_path) == before
 
@@ -105,7 +107,9 @@ class TestCreate:
         (tmp_path / "x").write_text("mine")
         for path in (tmp_path / "x", tmp_path / "x" / "y"):
             for overwrite in (True, False):
-                with pytest.raises(RunError, match=r"a file is in the way; give run=PATH"):
+                with pytest.raises(
+                    RunError, match=r"a file has this name; choose another run=PATH"
+                ):
                     RunDirectory.create(path, overwrite=overwrite)
         assert (tmp_path / "x").read_text() == "mine"
 

@@ -104,7 +104,7 @@ def test_int8_is_refused_without_vnni_and_on_a_gpu(monkeypatch: pytest.MonkeyPat
     ):
         resolve_precision("int8", torch.device("cuda:0"))
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: False)
-    with pytest.raises(ConfigError, match=r"'int8' is not supported on this cpu, .*; use float32"):
+    with pytest.raises(ConfigError, match=r"'int8' is not supported on this CPU, .*; use float32"):
         resolve_precision("int8", CPU)
 
 

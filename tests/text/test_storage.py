@@ -136,6 +136,6 @@ def test_a_write_that_fails_leaves_the_old_one(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(RunError, match=r"\(No space left on device\); make room"):
+    with pytest.raises(RunError, match=r"\(No space left on device\); free disk space"):
         write_tokenizer(folder, "model.bin", SavedTokenizer("words", Normalizer(), {}, b"new"))
     assert read_tokenizer(folder) == SAVED

@@ -72,7 +72,7 @@ def test_other_options_of_a_tokenizer_are_refused() -> None:
     make_base(config(tokenizer=SUBWORDS))
     assert refused(config(tokenizer={**SUBWORDS, "sampling_alpha": 0.0})) == (
         "tokenizer.sampling_alpha: differs from start_from (0.1 -> 0.0), whose tokenizers and "
-        "weights are used; `extends: runs/base/config.yaml` takes over all its options"
+        "weights are used; add `extends: runs/base/config.yaml` to use all its options"
     )
 
 

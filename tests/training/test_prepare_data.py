@@ -32,9 +32,9 @@ def test_pairs_that_are_trained_and_measured_on_are_counted(
     warn_about_duplicates(config(tmp_path, {"train": TRAIN, "valid": valid, "test": test}))
     assert caplog.messages == [
         "data.valid: 2 of 3 pairs (66.7%) are also training pairs, so its scores are too "
-        "high; remove them from one of the two",
+        "high; remove them from one of the corpora",
         "data.test: 3 of 3 pairs (100.0%) are also training pairs, so its scores are too "
-        "high; remove them from one of the two",
+        "high; remove them from one of the corpora",
     ]
 
 

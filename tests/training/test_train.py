@@ -12,7 +12,9 @@ from nmt.training.train import explain_disk_errors, train
 
 
 def test_a_full_disk_is_one_line() -> None:
-    full = r"^runs/x: No space left on device; make room; --resume continues from the last check"
+    full = (
+        r"^runs/x: No space left on device; free disk space; --resume continues from the last check"
+    )
     with (
         pytest.raises(RunError, match=full),
         explain_disk_errors("runs/x"),

@@ -317,7 +317,7 @@ NO_MEMORY = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate mem
         (
             NO_MEMORY,
             UserError,
-            r"^update: out of memory after its batches, .* lower training\.",
+            r"^update: out of memory in the optimizer step, .*; start another run with a sm",
         ),
         (RuntimeError("a bug"), RuntimeError, "^a bug$"),
     ],

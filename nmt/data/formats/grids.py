@@ -98,7 +98,7 @@ def _read_all(archive: zipfile.ZipFile, path: Path) -> Iterator[Grid]:
     for name in expected:
         if name not in found:
             raise DataError(
-                f"{path}: array {name} is missing; name them arr_0, arr_1, … or only `{_ALL}`"
+                f"{path}: array {name} is missing; name arrays arr_0, arr_1, …, or one `{_ALL}`"
             )
     for name in expected:
         yield from _read_array(archive, found[name], path, name, _NUM_DIMENSIONS)
@@ -174,7 +174,7 @@ def _check(array: _StoredArray, path: Path, name: str, num_dimensions: int) -> N
         wanted = wanted if num_dimensions == _NUM_DIMENSIONS else f"[N {wanted[1:]}"
         raise DataError(f"{path}: array {name}: must have shape {wanted}, not {shape}")
     if num_dimensions == _NUM_DIMENSIONS and 0 in array.shape:
-        raise DataError(f"{path}: array {name}: must have cells, not shape {shape}")
+        raise DataError(f"{path}: array {name}: has no cells (shape {shape}); give at least one")
     if array.grid_bytes > _MAX_GRID_BYTES:
         raise DataError(
             f"{path}: array {name}: grids of shape {shape} exceed the limit of {_MAX_GRID_BYTES:,} "

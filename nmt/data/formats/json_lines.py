@@ -58,7 +58,7 @@ def _text(found: dict[str, Any], key: str, place: str) -> str:
             raise DataError(f"{place}: {key}: no key {part!r}; {what_to_do}")
         value = value[part]
     if not isinstance(value, str):
-        raise DataError(f"{place}: {key}: not a text; correct the line")
+        raise DataError(f"{place}: {key}: must be a string; correct the line")
     if bad := re.search("[\0\ud800-\udfff]", value):
-        raise DataError(f"{place}: {key}: {bad[0]!r} is not text; correct the line")
+        raise DataError(f"{place}: {key}: character {bad[0]!r} is not allowed; correct the line")
     return re.sub(r"\r?\n", " ", value)

@@ -220,7 +220,7 @@ def require_regular(path: Path) -> None:
         return
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise DataError(
-            f"{path}: not a regular file, but it is read several times; write it to a file first"
+            f"{path}: not a regular file, so it cannot be read twice; save the text to a file first"
         )
 
 

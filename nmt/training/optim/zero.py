@@ -31,7 +31,7 @@ class ShardedOptimizer(Optimizer, ZeroRedundancyOptimizer):
         )
         if kind is torch.optim.Optimizer or unwrap(type(whole).step) is not unwrap(kind.step):
             raise ConfigError(
-                f"training.ranks.shard_optimizer: {type(whole).__name__} takes steps of its own, "
+                f"training.ranks.shard_optimizer: {type(whole).__name__} has its own `step`, "
                 "which cannot be sharded; set it to false"
             )
         options = signature(kind).parameters

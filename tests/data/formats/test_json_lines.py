@@ -59,10 +59,10 @@ KEYS = f"{LINE}, or set source_key and target_key"
         ('{"target": "b"}', "source", f"source: no key 'source'; {KEYS}"),
         ('{"deep": {"de": "b"}}', "deep.en", f"deep.en: no key 'en'; {KEYS}"),
         ('{"deep": "b"}', "deep.en", f"deep.en: no key 'en'; {KEYS}"),
-        ('{"deep": {"en": null}}', "deep.en", f"deep.en: not a text; {LINE}"),
-        ('{"deep": {"en": 3}}', "deep.en", f"deep.en: not a text; {LINE}"),
-        ('{"source": "a\\ud800"}', "source", f"source: '\\ud800' is not text; {LINE}"),
-        ('{"source": "a\\u0000"}', "source", f"source: '\\x00' is not text; {LINE}"),
+        ('{"deep": {"en": null}}', "deep.en", f"deep.en: must be a string; {LINE}"),
+        ('{"deep": {"en": 3}}', "deep.en", f"deep.en: must be a string; {LINE}"),
+        ('{"source": "a\\ud800"}', "source", f"source: character '\\ud800' is not allowed; {LINE}"),
+        ('{"source": "a\\u0000"}', "source", f"source: character '\\x00' is not allowed; {LINE}"),
     ],
 )
 def test_a_bad_line_is_named(line: str, source_key: str, message: str, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_steps_that_are_not_those_of_torch_are_not_sharded(kind: type[Optimizer]
     with pytest.raises(ConfigError) as caught:
         ShardedOptimizer(optimizer(nn.Linear(3, 2)), ProcessGroup())
     assert str(caught.value) == (
-        f"training.ranks.shard_optimizer: {kind.__name__} takes steps of its own, which cannot be "
+        f"training.ranks.shard_optimizer: {kind.__name__} has its own `step`, which cannot be "
         "sharded; set it to false"
     )
 
