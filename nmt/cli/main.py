@@ -23,18 +23,8 @@ from typing import Any, Final, NoReturn, Protocol, cast
 
 from nmt.core.console import escape_controls
 from nmt.core.errors import UserError, explain_system_error
+from nmt.system import process
 from nmt.system.plugins import allowed
-from nmt.system.process import (
-    discard_stdout,
-    has_store,
-    is_distributed,
-    is_first,
-    limit_spinning,
-    log_on_stderr,
-    open_closed_streams,
-    stdout_in_utf8,
-    write_error_file,
-)
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
@@ -134,18 +124,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: arguments after `nmt`; None: `sys.argv`.
     """
     words = [_expand_home(word) for word in (sys.argv[1:] if arguments is None else arguments)]
-    open_closed_streams()
-    limit_spinning()
+    process.open_closed_streams()
+    process.limit_spinning()
     # Several processes log the same messages; only the first shows them.
-    level = logging.INFO if is_first() else logging.CRITICAL
-    with stdout_in_utf8(), log_on_stderr(level), _at_sigterm(_unwind):
+    level = logging.INFO if process.is_first() else logging.CRITICAL
+    with process.stdout_in_utf8(), process.log_on_stderr(level), _at_sigterm(_unwind):
         try:
             code = _dispatch(words) if not _was_refused(words) else USER_ERROR
             sys.stdout.flush()
         except UserError as error:
             code = _refuse(error, words)
         except BrokenPipeError:  # not an error: `nmt … | head` has read enough
-            discard_stdout()
+            process.discard_stdout()
             code = OK
         except KeyboardInterrupt:
             print("nmt: interrupted", file=sys.stderr)
@@ -165,27 +155,27 @@ def _expand_home(word: str) -> str:
 
 def _was_refused(words: Sequence[str]) -> bool:
     """Return whether earlier processes of this torchrun have printed a user error."""
-    if not has_store():
+    if not process.has_store():
         return False
     from nmt.distributed.error_reporting import find_reported_error
 
     message = find_reported_error(words)
     if message is not None:
-        write_error_file(_error_line(message))
+        process.write_error_file(_error_line(message))
     return message is not None
 
 
 def _refuse(error: UserError, words: Sequence[str]) -> int:
     """Print a user error; if several processes have the same one, only one prints it."""
     with _at_sigterm(signal.SIG_IGN):  # torchrun sends it if another process ended first
-        if has_store():
+        if process.has_store():
             from nmt.distributed.error_reporting import find_reported_error, report_error
 
             if not report_error(error, words):
-                write_error_file(_error_line(find_reported_error(words) or str(error)))
+                process.write_error_file(_error_line(find_reported_error(words) or str(error)))
                 return USER_ERROR
-        write_error_file(_error_line(str(error)))
-        where = "" if is_first() else f"rank {os.environ['RANK']}: "
+        process.write_error_file(_error_line(str(error)))
+        where = "" if process.is_first() else f"rank {os.environ['RANK']}: "
         print(_error_line(f"{where}{error}"), file=sys.stderr)
     return USER_ERROR
 
@@ -204,7 +194,7 @@ def _fail(error: Exception, words: Sequence[str]) -> int:
     if message is None:
         traceback.print_exc()
         return INTERNAL_ERROR
-    if discard_stdout() and isinstance(error, OSError) and error.filename is None:
+    if process.discard_stdout() and isinstance(error, OSError) and error.filename is None:
         message = f"stdout: {message}"
     return _refuse(UserError(message), words)
 
@@ -236,7 +226,7 @@ def _dispatch(words: list[str]) -> int:
 
 
 def _run_command(name: str, words: list[str]) -> int:
-    if is_distributed() and name not in _RUN_BY_SEVERAL:
+    if process.is_distributed() and name not in _RUN_BY_SEVERAL:
         raise UserError(
             f"torchrun: only {' and '.join(_RUN_BY_SEVERAL)} support several processes; start `nmt "
             f"{name}` without it"
@@ -282,7 +272,7 @@ def _at_sigterm(handler: _Handler) -> Iterator[None]:
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
     """Unwind the stack on SIGTERM, so that partial files are cleaned up."""
-    if is_first():
+    if process.is_first():
         print("nmt: terminated", file=sys.stderr)
     raise SystemExit(TERMINATED)
 

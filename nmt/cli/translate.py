@@ -50,6 +50,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.cli import inputs
 from nmt.cli.arguments import (
     RunArguments,
     SearchArguments,
@@ -60,16 +61,6 @@ from nmt.cli.arguments import (
     path,
     positional,
     whole_number,
-)
-from nmt.cli.inputs import (
-    add_constraints,
-    input_files,
-    line_limit,
-    progress_bar,
-    read_input,
-    require_line_buffering,
-    stdin_is_typed,
-    translate_lines,
 )
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import check_files, open_output
@@ -135,7 +126,7 @@ class Arguments(SearchArguments, RunArguments):
         key="decoding.n_best",
         type=whole_number(10_000),
     )
-    max_line_bytes: int = line_limit()
+    max_line_bytes: int = inputs.line_limit()
 
     @property
     def needs_alignments(self) -> bool:
@@ -145,7 +136,7 @@ class Arguments(SearchArguments, RunArguments):
     @property
     def input_files(self) -> list[Path | None]:
         """Return the input files that are read line by line."""
-        return [*input_files(self.input), self.prefixes, self.constraints]
+        return [*inputs.input_files(self.input), self.prefixes, self.constraints]
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -162,7 +153,7 @@ class Arguments(SearchArguments, RunArguments):
     def shows_progress(self) -> bool:
         """Return whether stderr is a terminal that shows nothing but a progress bar."""
         shows_output = self.output is None and sys.stdout.isatty()
-        shows_more = shows_output or self.attention or stdin_is_typed(self.input)
+        shows_more = shows_output or self.attention or inputs.stdin_is_typed(self.input)
         return sys.stderr.isatty() and not shows_more
 
 
@@ -188,10 +179,10 @@ def _translate(run: "Run", arguments: Arguments) -> None:
     outputs = arguments.outputs
     check_files(outputs, arguments.input_files, run, arguments.ensemble)
     limit = arguments.max_line_bytes
-    sources = read_input(run.config, arguments.input, limit)
+    sources = inputs.read_input(run.config, arguments.input, limit)
     lines: Iterator[Source | Input] = sources
     if arguments.prefixes is not None or arguments.constraints is not None:
-        lines = add_constraints(sources, arguments.prefixes, arguments.constraints, limit)
+        lines = inputs.add_constraints(sources, arguments.prefixes, arguments.constraints, limit)
     translator = _load(run, arguments)
     fingerprint = _fingerprint(run, translator, arguments)
     resumable = ResumableOutputs.open(
@@ -207,7 +198,7 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             for argument, name in outputs.items()
         }
         num_done, lines = resumable.begin(lines, has_lists=arguments.format.has_lists)
-        progress = stack.enter_context(progress_bar(arguments, num_done))
+        progress = stack.enter_context(inputs.progress_bar(arguments, num_done))
         writer = TranslationWriter(
             files.get("-o", sys.stdout),
             arguments.format,
@@ -244,12 +235,12 @@ def _translate_windows(
         warnings=LineWarnings(first_number, names_unknown=True),
         report=report,
     )
-    return translate_lines(translate, lines, arguments)
+    return inputs.translate_lines(translate, lines, arguments)
 
 
 def _check(config: "Config", arguments: Arguments) -> None:
     """Refuse arguments that contradict each other or the run's configuration."""
-    require_line_buffering(arguments)
+    inputs.require_line_buffering(arguments)
     if arguments.constraints is not None:
         from nmt.config.registry import SEARCHES
         from nmt.inference.windows import require_phrases

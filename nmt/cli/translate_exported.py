@@ -5,14 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from nmt.cli import inputs
 from nmt.cli.arguments import flag_of
-from nmt.cli.inputs import (
-    input_files,
-    progress_bar,
-    read_text,
-    require_line_buffering,
-    translate_lines,
-)
 from nmt.cli.output_formats import TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
@@ -44,9 +38,9 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError("--device: must be cpu for an exported model; leave it out")
     if is_distributed():
         raise UserError("torchrun: not supported by an exported model; start nmt without it")
-    require_line_buffering(arguments)
-    check_files({"-o": arguments.output}, [arguments.run, *input_files(arguments.input)])
-    lines = read_text(arguments.input, arguments.max_line_bytes)
+    inputs.require_line_buffering(arguments)
+    check_files({"-o": arguments.output}, [arguments.run, *inputs.input_files(arguments.input)])
+    lines = inputs.read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.export.exported_translator import ExportedTranslator
     from nmt.inference.inputs import LineWarnings
@@ -61,12 +55,12 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError(f"--precision: fixed to {translator.description.precision}; leave it out")
     with (
         open_output(arguments.output) as output,
-        progress_bar(arguments) as progress,
+        inputs.progress_bar(arguments) as progress,
     ):
         writer = TranslationWriter(output, arguments.format, translator.target_tokenizer.pieces)
         warnings = LineWarnings(names_unknown=True)
         translate = partial(translator.translate_windows, warnings=warnings, report=progress.update)
-        for window in translate_lines(translate, lines, arguments):
+        for window in inputs.translate_lines(translate, lines, arguments):
             writer.write(window)
     return 0
 
