@@ -26,12 +26,12 @@ WIDTH = 100
 HEADER = """\
 # Every option of a configuration, with its default; made from the code by `make reference`.
 #
-# A configuration of your own says only what differs (`run` and `data` must be there), and may start
-# from another file with `extends: other.yaml`, relative to it. On the command line, key=value sets
-# an option: `nmt train my.yaml training.batch_tokens=8000 model.attention.score=general`.
+# Your own configuration only needs `run`, `data` and what differs from the defaults. With
+# `extends: other.yaml` it builds on another file, whose path is relative to its own folder. On the
+# command line, key=value sets an option: `nmt train my.yaml training.batch_tokens=8000`.
 #
-# A plug-in is a name with options of its own: `cell: {name: gru, fused: true}`; `cell: gru` is
-# short for `{name: gru}`. Paths are relative to the folder that nmt is run in.
+# A plug-in is a name with its own options: `cell: {name: gru, fused: true}`; `cell: gru` is short
+# for `{name: gru}`. All other paths are relative to the folder that nmt is run in.
 """
 _EXAMPLE = {
     "run": "runs/reference",

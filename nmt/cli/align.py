@@ -68,7 +68,7 @@ class Arguments(PairArguments, RunArguments):
     reverse: str | None = option(
         "RUN",
         "run of the reverse direction, to merge its links with those of RUN (--symmetrize); the "
-        "weights stay those of RUN",
+        "weights are those of RUN",
     )
     symmetrize: str | None = option(
         "HOW",
@@ -79,8 +79,8 @@ class Arguments(PairArguments, RunArguments):
         "also draw a heat map of each pair: FOLDER/1.png for line 1, and so on", metavar="FOLDER"
     )
     gold: Path | None = path(
-        "manual alignments in Pharaoh format and the same units; print the alignment error rate "
-        "on stderr"
+        "manual alignments (Pharaoh format, same units) to compare with; the alignment error rate "
+        "is printed on stderr"
     )
 
 

@@ -1,8 +1,8 @@
 """`nmt demo`: a tour in two minutes: a toy language, a small model, and its attention.
 
 Write a corpus of a toy language to data/toy in this folder, train a small model on it, score the
-model, and show where it looks. Each step is a command that you can run yourself. A run that exists
-is never deleted: a second tour continues it, or uses it if it is finished.
+model, and show where it looks. Each step is a command that you can run yourself. An existing run is
+never deleted: a second `nmt demo` continues it, or uses it if it is finished.
 
 examples:
   nmt demo

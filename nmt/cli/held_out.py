@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HeldOut: TypeAlias = Literal["valid", "test"]
 
 METRIC_HELP: Final = (
-    "given by name, by its `as` in the run, or with options: '{name: chrf, word_order: 2}'"
+    "given by name, by its label in the run (`as`), or with options: '{name: chrf, word_order: 2}'"
 )
 _HELD_OUT: Final = {"valid": "validation set", "test": "test set"}
 

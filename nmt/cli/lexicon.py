@@ -2,12 +2,12 @@
 
 Make the lexicon of a run: the likely target tokens of each source token, learned from the training
 data (IBM model 1) or read from a table. It is saved in the run. `nmt translate --shortlist` then
-computes the probabilities of these tokens and of the most frequent ones only, which is faster. No
-other process can train or tune the run, or make its lexicon, at the same time.
+computes the probabilities of these tokens and of the most frequent ones only, which is faster.
+Meanwhile, no other process can train or tune the run or make its lexicon.
 
 table:  one line for each entry, with a source word, a target word and the probability of the target
   word given the source word, separated by tabs. An entry of several tokens applies to each of them.
-output: the lexicon in the same format, with tokens of the run for words, the most probable first.
+output: the lexicon in the same format, with tokens in place of words, the most probable first.
 
 examples:
   nmt lexicon runs/toy
@@ -37,7 +37,7 @@ class Arguments(CommandArguments):
     """Arguments of the command."""
 
     run: Path = positional("RUN", "folder of a trained run", type=Path)
-    table: Path | None = path("use this table, and do not learn the lexicon")
+    table: Path | None = path("read the lexicon from this table; do not learn it")
     iterations: int | None = option("N", "EM iterations (default: 5)", type=whole_number(1_000))
     output: Path | None = output_path("also write the lexicon as a table to this file")
     max_line_bytes: int = line_limit()

@@ -46,7 +46,7 @@ COMMANDS: Final = {
     "evaluate": "score a run on a test set: BLEU, chrF, TER, with signatures",
     "tune": "choose length and coverage penalty on the validation set",
     "score": "compute the probability of given translations",
-    "rescore": "rank an n-best list, also of another system",
+    "rescore": "rerank an n-best list, of nmt or another system",
     "align": "align the words of given translations by attention; plot it",
     "lexicon": "make the lexicon for `translate --shortlist`",
     "export": "export a run as one ONNX file, which runs without this package",

@@ -1,9 +1,9 @@
 """`nmt score`: compute the probability of given translations.
 
 Write the log-probability of each target sentence given its source: the natural logarithm, summed
-over all tokens and the end of the sentence. The output has one line for each pair. For output of
-`nmt translate` it equals the log-probability of --scores there (except for empty lines, which are
-not given to the model). A summary with the perplexity is printed on stderr.
+over all tokens and the end of the sentence. The output has one line for each pair. For
+translations of `nmt translate` it equals the log-probability that --scores prints there, except for
+empty lines, which are not translated. A summary with the perplexity is printed on stderr.
 
 examples:
   nmt score runs/toy --source data/toy/test.en --target data/toy/test.de

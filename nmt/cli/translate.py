@@ -16,7 +16,7 @@ output:
   best first, with lines counted from 0; --scores adds ` ||| log-probability`. Translations are
   ranked by the score: the log-probability after length penalty and other penalties, or the
   expected utility (mbr). The log-probability is that of the text, as in `nmt score`, even if the
-  search found the text as other tokens.
+  search split it into other tokens.
 
   With --json: a JSON object for each line of the input, with `line` (from 1), `source`,
   `translation`, `score`, `log_probability`, `tokens`, `token_log_probabilities` (the last one is
@@ -108,13 +108,13 @@ class Arguments(SearchArguments, RunArguments):
     json: bool = flag("write a JSON object for each line, with all details")
     attention: bool = flag("print the attention of each translation as a table on stderr")
     prefixes: Path | None = path(
-        "prefix of each translation, one per line of the input; empty: any. The last word of a "
+        "prefix of each translation, one per line of the input; empty: none. The last word of a "
         "prefix may continue, if words are split into pieces. A prefix that is too long or not "
         "UTF-8 is ignored, with a warning"
     )
     constraints: Path | None = path(
-        "words and phrases that each translation must contain: one line per line of the input, "
-        "separated by tabs; empty: none (only with beam search)"
+        "words and phrases that each translation must contain, separated by tabs, one line per "
+        "line of the input; empty: none (only with beam search)"
     )
     line_buffered: bool = flag(
         "translate each line as soon as it is read, for interactive use through a pipe; slower "

@@ -3,8 +3,8 @@
 Translate the validation set of a run with each combination of length and coverage penalties, and
 print the scores. The best penalties are saved in the run's configuration, for `nmt translate`, but
 only if they are significantly better than the run's own: p < 0.05 in a paired bootstrap (Koehn
-2004). Never tune on the test set. Except with --dry-run, no other process can train or tune the
-run, or make its lexicon, at the same time.
+2004). Never tune on the test set. Meanwhile, no other process can train or tune the run or make
+its lexicon (except with --dry-run).
 
 penalties: none, average, word_reward, or a number (gnmt with this alpha) for length;
   none, summary, see, or a number (gnmt with this beta) for coverage; or a name with options in

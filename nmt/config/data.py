@@ -28,7 +28,7 @@ class CorpusConfig(PlugIn):
             attention.
         alignment_units: Units that the links of `alignments` index. With auto, words of scripts
             without spaces are split into characters, as `nmt align` does.
-        weight: Times the corpus is seen per epoch; with 0.5, each epoch sees a random half of it.
+        weight: Number of times that an epoch sees the corpus; 0.5: a random half of it.
     """
 
     name: str = _DEFAULT_FORMAT

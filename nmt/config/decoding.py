@@ -44,17 +44,18 @@ class DecodingConfig(Options):
         min_length: Minimum length of a translation in tokens, without EOS.
         max_length: Maximum length of a translation in tokens, without EOS.
         min_length_ratio: Minimum number of target tokens per source token.
-        max_length_ratio: Maximum number of target tokens per source token, plus 10; null: no limit.
-        no_repeat_ngram_size: Length of n-grams that may not be repeated (Paulus 2018); 0: all may.
+        max_length_ratio: Maximum length of a translation: this factor times the source tokens,
+            plus 10; null: no limit.
+        no_repeat_ngram_size: Length of n-grams that may not be repeated (Paulus 2018); 0: off.
         repetition_penalty: Factor on the log-probability of tokens already generated (Keskar 2019);
             1: off.
         eos_threshold: Allow EOS only if its log-probability exceeds this factor times the best of
             the other tokens (Hannun 2019); null: always.
-        forbidden: Phrases that must not be generated, as the token sequence that the tokenizer
-            makes of each. Other tokenizations of the same text are allowed; longer words that begin
-            with these tokens are not.
+        forbidden: Phrases that must not be generated. Each is compared as the tokens that the
+            tokenizer splits it into: other tokenizations of the same text are allowed, and longer
+            words that begin with these tokens are not.
         replace_unknown: Allow unknown words in the output, and replace each with the source word
-            that has most of its attention.
+            that it attends to most.
         dictionary: TSV file of source words and translations, to replace unknown words with; null:
             copy the source word.
         shortlist: Vocabulary shortlist: score only a few hundred tokens per sentence (needs `nmt

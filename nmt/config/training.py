@@ -41,8 +41,8 @@ class CheckpointConfig(Options):
         every: Updates between saves, besides the save at each validation; null: only at
             validations.
         keep_last: Number of the latest validations whose weights are kept.
-        average_last: Average the weights of this many of them at the end, and keep it if it is
-            better; 0: off.
+        average_last: Number of these validations whose weights are averaged at the end; the average
+            is kept if it is better. 0: off.
     """
 
     every: Positive | None = 1_000

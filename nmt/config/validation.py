@@ -39,9 +39,9 @@ class ValidationConfig(Options):
 
     Attributes:
         every: Updates between validations; null: once per epoch.
-        metrics: Metrics of translations, made as `nmt translate` makes them; []: only the loss.
-        beam_size: Beam size for these translations, without `decoding.mbr` (1: greedy search);
-            null: use `decoding.search`. All other options of `decoding` apply.
+        metrics: Metrics of the translations of the validation set; []: only the loss.
+        beam_size: Beam size for these translations (1: greedy search); null: search as set in
+            `decoding.search`. All options of `decoding` apply to them except `mbr`.
         best: Metric that selects the best checkpoint: `loss`, or one of `metrics` by its `as` or
             name.
         num_samples: Translations logged at each new best checkpoint.

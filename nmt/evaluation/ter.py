@@ -9,7 +9,7 @@ from nmt.evaluation.metric import SacrebleuMetric
 
 @dataclass(eq=False, kw_only=True)
 class Ter(SacrebleuMetric):
-    """Translation edit rate (Snover et al. 2006): edits per 100 reference words; low is good.
+    """Translation edit rate (Snover et al. 2006): edits per 100 reference words, fewer is better.
 
     Args:
         normalized: split off punctuation first, as tercom does.

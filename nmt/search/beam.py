@@ -69,8 +69,8 @@ class BeamSearch(Search):
         scoring: ranks finished hypotheses. Open ones have the same length at each step, and are
             ranked by their log-probability.
         rules: rules on the next token, and length limits.
-        stopping: `exact`, or `first`: a sentence is done as soon as `n_best` hypotheses have
-            finished, even if an open one could score higher. Faster, but the result may be worse.
+        stopping: when the search of a sentence ends. exact: when no open hypothesis can score
+            higher. first: when `n_best` hypotheses have finished; faster, but may be worse.
     """
 
     supports_phrases = True

@@ -29,8 +29,8 @@ class DiverseBeamSearch(BeamSearch):
         n_best: maximum number of hypotheses to return for a sentence, all with different tokens.
         scoring: ranks finished hypotheses, with the diversity penalty included.
         rules: rules on the next token, and length limits.
-        groups: number of equally large groups; null: one group for each place of the beam (best in
-            the paper).
+        groups: number of equally large groups; null: `beam_size` groups of one hypothesis (best
+            in the paper).
         strength: the penalty; 0 makes all groups the same. The paper recommends 0.2 to 0.8, but
             most groups of a confident model then agree. From 3 on, translations stray from the
             source.

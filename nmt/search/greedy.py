@@ -62,7 +62,7 @@ class SinglePathSearch(Search):
 
 
 class GreedySearch(SinglePathSearch):
-    """Search that takes the most probable token at each step until EOS (ties: the lowest number).
+    """Search that takes the most probable token at each step until EOS (ties: the lowest id).
 
     Args:
         beam_size: ignored; one hypothesis is kept.

@@ -40,7 +40,7 @@ class SamplingSearch(SinglePathSearch):
             Holtzman 2020); 1: from all.
         epsilon: sample from the tokens with at least this probability, which always include the
             most probable one (Hewitt 2022); 0: from all. Freitag 2023 uses 0.02.
-        seed: changes the samples.
+        seed: random seed of the samples.
     """
 
     draws_samples = True

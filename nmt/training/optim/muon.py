@@ -10,7 +10,7 @@ from nmt.training.optim.optimizer import Optimizer, parameter_groups
 
 
 class Muon(Optimizer):
-    """Momentum with orthogonalized steps (Jordan 2024), and AdamW for what is no hidden matrix.
+    """Momentum with orthogonalized steps (Jordan 2024), with AdamW for the other weights.
 
     Muon trains the matrices of cells, attention, bridge and decoder layers. AdamW trains
     embeddings, the projection to the vocabulary, and vectors.
