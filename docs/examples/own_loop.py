@@ -1,8 +1,5 @@
-"""A model trained by a loop of one's own, with a score of one's own."""
-
 import torch
 from own_score import Distance
-from torch.nn.functional import cross_entropy
 
 import nmt
 from nmt.core.batch import make_batch, make_source
@@ -12,7 +9,6 @@ from nmt.text.words import WordTrainer
 
 german = ["ein Mann schläft", "eine Frau rennt", "ein Hund rennt", "eine Frau schläft"]
 english = ["a man sleeps", "a woman runs", "a dog runs", "a woman sleeps"]
-
 tokenizer = WordTrainer(Normalizer())
 source, target = tokenizer.train(lambda: iter(german)), tokenizer.train(lambda: iter(english))
 batch = make_batch([*map(source.encode, german)], [*map(target.encode, english)])
@@ -20,15 +16,15 @@ batch = make_batch([*map(source.encode, german)], [*map(target.encode, english)]
 model = nmt.build_model({"attention": {"score": Distance}}, len(source), len(target))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 for _ in range(50):
-    logits = model(batch).logits  # [B T V]
-    loss = cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=PAD)
+    loss = torch.nn.functional.cross_entropy(model(batch).logits.mT, batch.labels, ignore_index=PAD)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
 state = model.eval().read(*make_source([source.encode("eine Frau rennt")]))
-token = torch.tensor([BOS])
+token, tokens = torch.tensor([BOS]), []
 while token != EOS:  # greedy search
     log_probabilities, state = model.step(token, state)
     token = log_probabilities.argmax(dim=1)
-    print(target.decode(token.tolist()))
+    tokens.append(token.item())
+print(target.decode(tokens))  # a woman runs

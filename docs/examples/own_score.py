@@ -1,8 +1,4 @@
-"""A score of one's own.
-
-nmt train my.yaml --plugin own_score.py model.attention.score=own_score.py:Distance
-"""
-
+# own_score.py
 from torch import Tensor, cdist, nn
 
 from nmt.nn.attention.scores.score import Score
