@@ -69,7 +69,7 @@ def test_a_tour_in_an_empty_folder(
     assert "$ nmt train configs/toy.yaml training.max_updates=2" in tour.out
     again = nmt("demo", *SHORT)
     assert again.code == 0
-    assert "the run is finished already" in outcomes[5].err
+    assert "the run is already finished" in outcomes[5].err
 
 
 def test_a_run_that_exists_is_resumed_and_never_deleted(

@@ -291,7 +291,9 @@ def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path)
     model = onnx.load(exported)
     onnx.helper.set_model_props(model, {})
     onnx.save(model, other)
-    nmt("translate", other, stdin=b"one\n").assert_refused("was not written by `nmt export`")
+    nmt("translate", other, stdin=b"one\n").assert_refused(
+        "not written by `nmt export`; give a run, or a file that it wrote"
+    )
     model = onnx.load(exported)
     told = json.loads(model.metadata_props[0].value)
     broken = told | {"source": told["source"] | {"model_sha256": "0"}}

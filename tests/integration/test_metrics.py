@@ -47,7 +47,10 @@ def test_the_tokenizer_of_the_references_is_chosen_once_stored_and_logged(chines
     (metric,) = load_config(run / "config.yaml").training.validation.metrics
     assert metric.options["tokenize"] == "zh"
     log = (run / "train.log").read_text()
-    assert log.count("sacreBLEU's tokenizer zh, by the script of the validation references") == 1
+    assert (
+        log.count("sacreBLEU's tokenizer zh, chosen by the script of the validation references")
+        == 1
+    )
     signatures = [
         score["signature"] for score in json.loads((run / "results.json").read_text())["test"]
     ]
@@ -155,7 +158,7 @@ def test_two_metrics_of_one_name_steer_by_their_labels(nmt: Any, in_chinese: Pat
     assert [score["name"] for score in results["test"]] == ["bleu", "chrf", "chars"]
     outcome = nmt("tune", "runs/two", "--metric", "chars", "--length-penalties", "average")
     assert outcome.lines[0].split()[-1] == "chars"
-    assert "the run's own (length penalty average" in outcome.err
+    assert "the run's own penalties (length penalty average" in outcome.err
 
 
 def test_references_that_the_model_cannot_write_are_warned_of(nmt: Any, in_chinese: Path) -> None:

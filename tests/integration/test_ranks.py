@@ -197,5 +197,5 @@ def test_workers_are_refused_under_torchrun(
     )
     for command in ("score", "lexicon"):
         nmt(command, "runs/tiny").assert_refused(
-            "only train and translate run as", f"start `nmt {command}`"
+            "torchrun: only train and translate support several processes", f"start `nmt {command}`"
         )

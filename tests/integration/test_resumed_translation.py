@@ -171,7 +171,9 @@ def test_other_models_options_and_inputs_are_refused(
     nmt(*command, "--resume", "--precision", "int8").assert_refused("other options")
     shutil.copy("input.en", "kept")
     Path("input.en").write_text("one .\n" * 40)
-    nmt(*command, "--resume").assert_refused("or from other input", again)
+    nmt(*command, "--resume").assert_refused(
+        "the output was started with another model, other options or other input", again
+    )
     shutil.copy("kept", "input.en")
     Path("out.state").write_text("{}")
     nmt(*command, "--resume").assert_refused("out.state: the output was started with another model")
@@ -259,7 +261,9 @@ def test_a_dictionary_that_was_changed(
     break_off(3)
     nmt(*command)
     Path("words").write_text("one\tEINS\n")
-    nmt(*command, "--resume").assert_refused("by another model, with other options")
+    nmt(*command, "--resume").assert_refused(
+        "the output was started with another model, other options or other input"
+    )
 
 
 def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:

@@ -201,7 +201,9 @@ def test_pipe_as_a_corpus_is_refused_early(command: str, key: str, nmt: Any, in_
 def test_a_pipe_in_the_configuration_of_a_run_is_refused(nmt: Any, in_copy: Path) -> None:
     os.remove("test.en")
     os.mkfifo("test.en")
-    nmt("evaluate", "runs/tiny").assert_refused("runs/tiny: the test set", "not a regular file")
+    nmt("evaluate", "runs/tiny").assert_refused(
+        "runs/tiny: cannot read its test set", "not a regular file"
+    )
     os.remove("train.en")
     os.mkfifo("train.en")
     nmt("lexicon", "runs/tiny").assert_refused("train.en: not a regular file")

@@ -53,7 +53,7 @@ def test_class_that_is_not_text_is_refused(
     save_tokenizer(trained, tmp_path / "t")
     path = tmp_path / "t" / "tokenizer.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"plugin": plugin}))
-    with pytest.raises(RunError, match="damaged"):
+    with pytest.raises(RunError, match="corrupted: not a tokenizer"):
         load_tokenizer(tmp_path / "t")
 
 
