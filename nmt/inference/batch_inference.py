@@ -21,6 +21,7 @@ from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
 from nmt.search.hypothesis import Hypothesis, NBest
+from nmt.search.observer import SearchObserver
 from nmt.search.request import Constraints, Request, VocabularySubset, pad
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
@@ -51,6 +52,7 @@ class BatchRunner:
         workers: processes that compute the batches, each with a copy of this runner; None: the
             current process computes them.
         shortlist: tokens that translations may use; None: the whole vocabulary.
+        observer: looks at each step of a search; not supported with workers. None: nobody looks.
     """
 
     model: Model | Ensemble
@@ -60,6 +62,7 @@ class BatchRunner:
     batch_tokens: int
     workers: "WorkerPool[BatchRunner] | RankPool[BatchRunner] | None" = None
     shortlist: Shortlist | None = None
+    observer: SearchObserver | None = None
 
     def __post_init__(self) -> None:
         _use_one_thread_after_forks()
@@ -202,6 +205,7 @@ def _search_batch(
     source, lengths = make_source(sources)
     keys = torch.tensor(list(map(_key, sources)))
     request = _make_request(lengths, keys, constraints, subset)
+    request = replace(request, observer=runner.observer)
     source, request, allowed = to((source, request, allowed), runner.device)
     model: Any = runner.model  # the type of its state is opaque
     with runner.evaluation():

@@ -12,6 +12,7 @@ from nmt.core.batch import reorder, select
 from nmt.core.special_tokens import EOS
 from nmt.search.constraints import Progress, forbid_early_end, measure_progress, rank_constrained
 from nmt.search.hypothesis import NBest
+from nmt.search.observer import SearchStep
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses
 from nmt.search.search import (
@@ -88,13 +89,14 @@ class BeamSearch(Search):
         while len(sentences.number) > 0:
             log_probabilities, state = model.step(beam.tokens[:, -1], beam.state)
             partial = PartialHypotheses(beam.tokens, beam.sentence, request)
+            by_model = None if request.observer is None else log_probabilities.clone()
             ranked = self.rules.apply(log_probabilities, partial, bounds)
             beam = replace(beam, state=state)
             progress = None
             if request.phrases is not None:
                 progress = measure_progress(beam.tokens, request.phrases[beam.sentence], edges)
             candidates, kept = self._rank(ranked, beam, sentences, progress)
-            ends = kept & (candidates.tokens == EOS)
+            ends, scores = kept & (candidates.tokens == EOS), None
             if ends.any():
                 length = beam.tokens.shape[1]
                 scores = self._score(model, state, candidates.totals, candidates.rows, length)
@@ -108,6 +110,12 @@ class BeamSearch(Search):
                 sentences = _finish(sentences, scores.masked_fill(~counts, -inf), ends)
             is_open = kept & ~ends
             is_open = is_open & self._can_improve(sentences, candidates, is_open)
+            if request.observer is not None and by_model is not None:
+                places = sentences.number, sentences.slots, candidates, kept, is_open
+                step = SearchStep(
+                    partial, beam, by_model, ranked, bounds, *places, scores, progress
+                )
+                request.observer(step)
             beam = _advance(beam, log_probabilities, candidates, is_open)
             sentences = _keep_open(sentences, is_open)
         return [found[: self.n_best] for found in finished.best_first()]

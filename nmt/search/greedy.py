@@ -3,16 +3,25 @@
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.core.batch import repeat, select
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import EOS
 from nmt.search.hypothesis import NBest
+from nmt.search.observer import SearchStep
 from nmt.search.request import Request
 from nmt.search.rules import LengthBounds, PartialHypotheses, Rules
-from nmt.search.search import HypothesisCollector, OpenHypotheses, Scoring, Search, State, Stepper
+from nmt.search.search import (
+    Candidates,
+    HypothesisCollector,
+    OpenHypotheses,
+    Scoring,
+    Search,
+    State,
+    Stepper,
+)
 from nmt.search.shapes import LogProbabilities
 
 
@@ -40,6 +49,7 @@ class SinglePathSearch(Search):
         while len(paths.sentence) > 0:
             log_probabilities, state = model.step(paths.tokens[:, -1], paths.state)
             partial = PartialHypotheses(paths.tokens, paths.sentence, request)
+            before = None if request.observer is None else (paths, log_probabilities.clone())
             ranked = self.rules.apply(log_probabilities, partial, bounds)
             chosen = self._choose(ranked, partial).unsqueeze(1)
             paths = OpenHypotheses(
@@ -49,7 +59,7 @@ class SinglePathSearch(Search):
                 paths.total + ranked.gather(1, chosen).squeeze(1),
                 state,
             )
-            ends = chosen.squeeze(1) == EOS
+            ends, scores = chosen.squeeze(1) == EOS, None
             if ends.any():
                 rows = ends.nonzero().flatten()
                 tokens = paths.tokens[rows, 1:-1]
@@ -58,7 +68,37 @@ class SinglePathSearch(Search):
                 sentences = paths.sentence[rows] // self.n_best
                 finished.add(sentences, tokens, paths.log_probability[rows], scores)
                 paths = select(paths, (~ends).nonzero().flatten())
+            if request.observer is not None and before is not None:
+                request.observer(_record(partial, *before, ranked, bounds, chosen, scores))
         return finished.best_first()
+
+
+def _record(
+    partial: PartialHypotheses,
+    paths: OpenHypotheses[State],
+    by_model: LogProbabilities,
+    ranked: LogProbabilities,
+    bounds: LengthBounds,
+    chosen: Int[Tensor, "R 1"],
+    end_scores: Float[Tensor, " E"] | None,
+) -> SearchStep:
+    """Return a step for an observer; each path is a sentence with one candidate.
+
+    Args:
+        partial: the paths before the step.
+        paths: the same, with their log-probabilities.
+        by_model: log-probabilities of the next tokens.
+        ranked: log-probabilities after the rules.
+        bounds: length limits of the request.
+        chosen: the next token of each path.
+        end_scores: of the paths that end; None: none ends.
+    """
+    rows = torch.arange(len(chosen), device=chosen.device).unsqueeze(1)
+    totals = paths.total.unsqueeze(1) + ranked.gather(1, chosen)
+    ends = chosen == EOS
+    scores = None if end_scores is None else totals.masked_scatter(ends, end_scores)
+    places = paths.sentence, rows, Candidates(totals, rows, chosen), torch.ones_like(ends), ~ends
+    return SearchStep(partial, paths, by_model, ranked, bounds, *places, scores, None)
 
 
 class GreedySearch(SinglePathSearch):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Int
@@ -9,6 +10,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
+
+if TYPE_CHECKING:
+    from nmt.search.observer import SearchObserver
 
 
 class VocabularySubset:
@@ -78,6 +82,7 @@ class Request:
         keys: a number for each sentence that seeds its random numbers; None if nothing is sampled.
         subset: the tokens of the columns of the log-probabilities; None: the whole vocabulary. The
             tokens of requests and hypotheses are indices into it.
+        observer: is called after each step of the search; None: nobody looks.
     """
 
     source_lengths: Int[Tensor, " B"]
@@ -85,6 +90,7 @@ class Request:
     phrases: Int[Tensor, "B P L"] | None = None
     keys: Int[Tensor, " B"] | None = None
     subset: VocabularySubset | None = None
+    observer: "SearchObserver | None" = None
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Int[Tensor, "N L"]:

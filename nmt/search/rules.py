@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,11 @@ from torch import Tensor
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
 from nmt.search.request import Request
 from nmt.search.shapes import LogProbabilities, WordEdges
+
+# Why a continuation of a hypothesis has a place in the beam, or has none.
+Reason: TypeAlias = Literal[
+    "kept", "finished", "worse than K", "blocked n-gram", "forbidden", "constraint", "length"
+]
 
 EXTRA_TOKENS: Final = 10  # added to the ratio, as a short source may need a long translation
 
@@ -123,9 +128,11 @@ class Rule(ABC):
     Attributes:
         forbids: whether it only sets log-probabilities to -inf; if not, ranking uses a changed
             copy of the log-probabilities.
+        reason: why a token that the rule forbids has no place in the beam.
     """
 
     forbids: bool = True
+    reason: ClassVar[Reason] = "forbidden"
 
     @abstractmethod
     def __call__(self, log_probabilities: LogProbabilities, partial: PartialHypotheses) -> None:
@@ -138,6 +145,8 @@ class NoRepeatedNgrams(Rule):
     Args:
         size: n; with 1, no token may appear twice.
     """
+
+    reason = "blocked n-gram"
 
     def __init__(self, size: int) -> None:
         assert size >= 1

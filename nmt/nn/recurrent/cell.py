@@ -40,11 +40,15 @@ class Cell(FastPath, nn.Module, ABC):
 
     Attributes:
         is_plain: whether the cell has no gates, and so needs a lower learning rate.
+        gate_names: names of the vectors that `gate_values` returns.
+        kept_gate: name of the gate that says how much of the state is kept; None: no such gate.
         fast_path: tape for running whole sequences as one autograd node; None: the plain loop
             runs.
     """
 
     is_plain: ClassVar[bool] = False
+    gate_names: ClassVar[tuple[str, ...]] = ()
+    kept_gate: ClassVar[str | None] = None
     fast_path: "type[CellTape] | None" = None
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
@@ -84,6 +88,12 @@ class Cell(FastPath, nn.Module, ABC):
             state: before the step.
             dropout_mask: of recurrent dropout; multiplies the hidden state that the gates read.
         """
+
+    def gate_values(
+        self, projected: Gates, state: State, dropout_mask: Hidden | None = None
+    ) -> tuple[Hidden, ...]:
+        """Return the gates and the candidate of a step; arguments as of `forward`."""
+        return ()
 
     def hidden(self, state: Float[Tensor, "*N Z"]) -> Float[Tensor, "*N H"]:
         """Return the part of a state that gates, attention and the next layer read."""

@@ -24,6 +24,9 @@ class GRU(Cell):
         fused: run whole sequences as one autograd node; false: always run the plain loop.
     """
 
+    gate_names = ("reset", "update", "candidate")
+    kept_gate = "update"
+
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
         if not fused:
@@ -33,13 +36,19 @@ class GRU(Cell):
         """Return the next state."""
         # Under autocast the initial zero state is float32, but the gates are not.
         state = state.to(projected.dtype)
+        _, update, candidate = self.gate_values(projected, state, dropout_mask)
+        return torch.lerp(candidate, state, update)
+
+    def gate_values(
+        self, projected: Gates, state: State, dropout_mask: Hidden | None = None
+    ) -> tuple[Hidden, Hidden, Hidden]:
+        """Return r, z and n."""
         hidden = self.project_hidden(state, dropout_mask)
         input_r, input_z, input_n = projected.chunk(3, dim=-1)
         hidden_r, hidden_z, hidden_n = hidden.chunk(3, dim=-1)
         reset = torch.sigmoid(input_r + hidden_r)
         update = torch.sigmoid(input_z + hidden_z)
-        candidate = torch.tanh(input_n + reset * hidden_n)
-        return torch.lerp(candidate, state, update)
+        return reset, update, torch.tanh(input_n + reset * hidden_n)
 
 
 class GRUTape(CellTape):

@@ -21,6 +21,9 @@ class LSTM(Cell):
         fused: run whole sequences as one autograd node; false: always run the plain loop.
     """
 
+    gate_names = ("input", "forget", "candidate", "output")
+    kept_gate = "forget"
+
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)
         if not fused:
@@ -31,10 +34,23 @@ class LSTM(Cell):
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """Return the next state."""
         hidden, memory = state.chunk(2, dim=-1)
-        gates = projected + self.project_hidden(hidden, dropout_mask)
-        input_gate, forget, candidate, output_gate = gates.chunk(4, dim=-1)
-        memory = torch.sigmoid(forget) * memory + torch.sigmoid(input_gate) * torch.tanh(candidate)
-        return torch.cat([torch.sigmoid(output_gate) * self.squash(memory), memory], dim=-1)
+        input_gate, forget, candidate, output_gate = self._gates(projected, hidden, dropout_mask)
+        memory = forget * memory + input_gate * candidate
+        return torch.cat([output_gate * self.squash(memory), memory], dim=-1)
+
+    def gate_values(
+        self, projected: Gates, state: State, dropout_mask: Hidden | None = None
+    ) -> tuple[Hidden, Hidden, Hidden, Hidden]:
+        """Return i, f, g and o."""
+        return self._gates(projected, self.hidden(state), dropout_mask)
+
+    def _gates(
+        self, projected: Gates, hidden: Hidden, dropout_mask: Hidden | None
+    ) -> tuple[Hidden, Hidden, Hidden, Hidden]:
+        summed = projected + self.project_hidden(hidden, dropout_mask)
+        input_gate, forget, candidate, output_gate = summed.chunk(4, dim=-1)
+        opened = torch.sigmoid(input_gate), torch.sigmoid(forget)
+        return *opened, torch.tanh(candidate), torch.sigmoid(output_gate)
 
     def squash(self, memory: Hidden) -> Hidden:
         """Return the squashed memory that the output gate multiplies."""

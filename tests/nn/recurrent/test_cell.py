@@ -108,6 +108,24 @@ def test_lstm_agrees_with_torch() -> None:
     torch.testing.assert_close(cell.hidden(states), expected)
 
 
+def test_a_state_is_made_of_its_gates_bit_for_bit(cell: Cell) -> None:
+    state = torch.randn(BATCH, cell.state_size, dtype=torch.double)
+    projected = cell.project(inputs()[:, 0])
+    gates = dict(zip(cell.gate_names, cell.gate_values(projected, state), strict=True))
+    assert cell.kept_gate is None or cell.kept_gate in gates
+    if isinstance(cell, LSTM):
+        memory = gates["forget"] * state[:, HIDDEN:] + gates["input"] * gates["candidate"]
+        after = torch.cat([gates["output"] * cell.squash(memory), memory], dim=1)
+    elif isinstance(cell, GRU):
+        after = torch.lerp(gates["candidate"], state, gates["update"])
+        for transition in getattr(cell, "transitions", ()):
+            after = transition(after, None)
+    else:
+        assert gates == {}
+        return
+    assert torch.equal(cell(projected, state), after)
+
+
 def test_each_recurrent_gate_starts_orthogonal(cell: Cell) -> None:
     for gate in cell.weight_hidden.chunk(cell.gate_size // HIDDEN):
         torch.testing.assert_close(
