@@ -1,0 +1,363 @@
+"use strict";
+// The common part of all pages: elements, data, and the panel that shows one sentence.
+// Texts of users are only ever written with `textContent`.
+const nmt = (() => {
+  const registered = new Map();
+  const SIDES = ["source", "target"];
+
+  /** Add a view: `title`, `applies(view)` and `draw(root, context)`, which returns `update()`. */
+  function register(name, view) {
+    registered.set(name, view);
+  }
+
+  /** Make an element; `attributes` may have `text`, `data` (an object) and `on` (listeners). */
+  function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name === "text") made.textContent = shown(value);
+      else if (name === "data") Object.assign(made.dataset, value);
+      else if (name === "on") for (const [type, act] of Object.entries(value)) made.addEventListener(type, act);
+      else made.setAttribute(name, value === true ? "" : value);
+    }
+    made.append(...children.filter((child) => child !== null));
+    return made;
+  }
+
+  /** Make an SVG element. */
+  function shape(tag, attributes = {}) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  }
+
+  /** Return a text with its control characters replaced, which have no glyphs. */
+  function shown(text) {
+    return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
+  }
+
+  /** Format a weight with three decimals; only an exact zero is `0`. */
+  function number(weight) {
+    if (weight === 0) return "0";
+    return weight < 0.0005 ? "<0.001" : weight.toFixed(3);
+  }
+
+  /** Return the step of the colour scale of a weight: 0 only for exact zeros, 10 at most. */
+  function shade(weight) {
+    return Math.min(10, Math.ceil(weight * 10));
+  }
+
+  /** Return the bytes of a text in base64. */
+  function bytes(text) {
+    return Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  }
+
+  /** Return the 16-bit weights of a text in base64 as numbers from 0 to 1. */
+  function weights(text) {
+    const packed = bytes(text);
+    return Float64Array.from(
+      { length: packed.length / 2 },
+      (_, at) => (packed[2 * at] + 256 * packed[2 * at + 1]) / 65535,
+    );
+  }
+
+  /** Return the data of the page: the content of its JSON scripts of a class. */
+  function data(name = "data") {
+    const scripts = document.querySelectorAll(`script[type="application/json"].${name}`);
+    return Array.from(scripts, (script) => JSON.parse(script.textContent));
+  }
+
+  /** Return the attention that a panel shows, at a level (words, pieces) and of a head. */
+  function matrixOf(view, { level, head }) {
+    const part = level === "pieces" && view.pieces ? view.pieces : view.words;
+    const isWords = part === view.words;
+    const ofHead = head >= 0 && part.heads ? part.heads[head] : part.weights;
+    const values = ofHead === undefined ? null : weights(ofHead);
+    const columns = part.source.length;
+    const has = (pairs, s, t) => pairs.some(([source, target]) => source === s && target === t);
+    const matrix = {
+      source: part.source,
+      target: part.target,
+      isWords,
+      hasWeights: values !== null,
+      weight: (s, t) => values[t * columns + s],
+      column: (s) => part.target.map((_, t) => values[t * columns + s]),
+      row: (t) => Array.from(values.subarray(t * columns, (t + 1) * columns)),
+      isPicked: (s, t) => view.picks_one && picked[t] === s,
+      gold: (s, t) => {
+        if (!isWords || !view.gold) return null;
+        if (has(view.gold.sure, s, t)) return "sure";
+        return has(view.gold.possible, s, t) ? "possible" : null;
+      },
+    };
+    const picked = view.picks_one && values ? part.target.map((_, t) => best(matrix.row(t))) : [];
+    return matrix;
+  }
+
+  /** Return the index of the largest weight; -1 if all are zero. */
+  function best(row) {
+    const largest = Math.max(0, ...row);
+    return largest > 0 ? row.indexOf(largest) : -1;
+  }
+
+  /** Return whether a pair of words is lit by what is pointed at. */
+  function isLit(at, source, target) {
+    if (at === null) return false;
+    return (at.source ?? source) === source && (at.target ?? target) === target;
+  }
+
+  /** Return the words that a pointed word is connected with: their side and their weights. */
+  function connected(matrix, at) {
+    if (at === null) return null;
+    if (at.source === undefined) return { side: "source", weights: matrix.row(at.target) };
+    return at.target === undefined ? { side: "target", weights: matrix.column(at.source) } : null;
+  }
+
+  /** Describe what is pointed at, for the line above the views. */
+  function describe(matrix, at) {
+    if (at === null) return "Point at a word, or reach it with Tab and the arrow keys.";
+    const name = (side) => `“${shown(matrix[side][at[side]])}”`;
+    if (at.source !== undefined && at.target !== undefined) {
+      return `${name("target")} looks at ${name("source")}: ${number(matrix.weight(at.source, at.target))}`;
+    }
+    const { side, weights: row } = connected(matrix, at);
+    const largest = row
+      .map((weight, index) => ({ weight, index }))
+      .filter(({ weight }) => weight > 0)
+      .sort((one, two) => two.weight - one.weight)
+      .slice(0, 3)
+      .map(({ weight, index }) => `${shown(matrix[side][index])} ${number(weight)}`);
+    const total = row.reduce((sum, weight) => sum + weight, 0);
+    if (side === "source") {
+      const rest = matrix.isWords && total < 0.9995 ? [`rest ${number(1 - total)}`] : [];
+      const words = [...largest, ...rest].join(" · ");
+      return `${name("target")} looks at: ${words || "nothing"}`;
+    }
+    return `${name("source")} is looked at by: ${largest.join(" · ") || "nothing"} (sum ${number(total)})`;
+  }
+
+  /** Make the button of a word. */
+  function wordButton(context, side, index, ...children) {
+    const { view, matrix } = context;
+    const language = view.languages?.[side === "source" ? 0 : 1];
+    const text = element("bdi", { text: matrix[side][index] || " ", lang: language });
+    const attributes = { type: "button", class: "word", tabindex: index ? -1 : 0, data: { side, index } };
+    const made = element("button", attributes, text, ...children);
+    const note = side === "source" ? coverageNote(context, index) : null;
+    if (note) {
+      made.classList.add(note.kind);
+      made.title = note.text;
+      made.append(element("span", { class: "hidden", text: ` (${note.text})` }));
+    }
+    return made;
+  }
+
+  /** Describe a source word that all target words together look at too little or too much. */
+  function coverageNote({ view, matrix }, index) {
+    const sum = matrix.isWords && matrix.hasWeights ? view.coverage[index] : 1;
+    if (view.grid || view.omitted) return null;
+    if (sum < 0.2) return { kind: "missed", text: `hardly looked at: ${number(sum)} in total` };
+    return sum > 2 ? { kind: "repeated", text: `looked at often: ${number(sum)} in total` } : null;
+  }
+
+  /** Make a group of radio buttons that look like one switch; null with fewer than two choices. */
+  function choice(name, legend, options, chosen) {
+    if (options.length < 2) return null;
+    const labels = options.map(([value, text]) =>
+      element(
+        "label", {},
+        element("input", { type: "radio", name, value, checked: value === chosen }),
+        element("span", { text }),
+      ));
+    return element("fieldset", { class: "choice" }, element("legend", { text: legend }), element("div", {}, ...labels));
+  }
+
+  /** Make a labelled list of options; null with fewer than two. */
+  function select(name, legend, options, chosen) {
+    if (options.length < 2) return null;
+    const made = element("select", { name }, ...options.map(([value, text]) => element("option", { value, text })));
+    made.value = chosen;
+    return element("label", { class: "field" }, element("span", { text: legend }), made);
+  }
+
+  const newSettings = () => ({ level: "words", head: -1, threshold: 0.02, view: "all" });
+
+  /** Show one sentence in `root`; `settings` are kept and changed by its controls. */
+  function showSentence(root, view, settings = newSettings()) {
+    const body = element("div", { class: "panel-body" });
+    root.replaceChildren(texts(view), body);
+    if (!view.words || view.words.weights === undefined) {
+      body.append(measures(view, -1), element("p", { class: "note", text: `No weights are shown: ${view.omitted}.` }));
+      return;
+    }
+    const numHeads = view.words.heads?.length ?? 0;
+    if (settings.head >= numHeads) settings.head = -1;
+    const fitting = [...registered].filter(([, one]) => one.applies?.(view));
+    if (!fitting.some(([name]) => name === settings.view)) settings.view = "all";
+    const drawn = element("div", { class: "drawn" });
+    const form = controls(view, settings, fitting, numHeads, () => draw());
+    body.append(form, drawn);
+
+    function draw() {
+      const context = { view, matrix: matrixOf(view, settings), settings, at: null, pinned: null };
+      const readout = element("p", { class: "readout", "aria-live": "polite" });
+      const shownViews = fitting.filter(([name]) => settings.view === "all" || settings.view === name);
+      const updates = [];
+      const sections = shownViews.map(([name, one]) => {
+        const section = element("section", { class: `view view-${name}`, "aria-label": one.title });
+        section.append(element("h3", { text: one.title }));
+        updates.push(one.draw(section, context));
+        return section;
+      });
+      const views = element("div", { class: `views${sections.length > 1 ? " several" : ""}` }, ...sections);
+      const note = view.omitted ? element("p", { class: "note", text: `Careful: ${view.omitted}.` }) : null;
+      drawn.replaceChildren(measures(view, settings.head), ...(note ? [note] : []), readout, views, legend(context));
+      listen(views, context, () => {
+        readout.textContent = describe(context.matrix, context.at);
+        readout.classList.toggle("quiet", context.at === null);
+        updates.forEach((update) => update());
+      });
+    }
+    draw();
+  }
+
+  /** Return the two texts of a sentence. */
+  function texts(view) {
+    const text = (side) => element("p", { class: `text ${side}`, dir: "auto", lang: view.languages?.[SIDES.indexOf(side)], text: view.text[SIDES.indexOf(side)] });
+    if (view.grid) return element("header", { class: "texts" }, text("target"));
+    return element("header", { class: "texts" }, text("source"), text("target"));
+  }
+
+  /** Return the numbers of a sentence; of one head if it is shown. */
+  function measures(view, head) {
+    const part = head >= 0 ? view.by_head[head] : view;
+    const rows = [
+      ["score", view.score, "The number that ranks translations"],
+      ["log-probability", view.log_probability, "Of the target, by the model"],
+      ["attention entropy", part.entropy, "In nats: 0 if each word looks at one place, larger if it looks around"],
+      ["coverage error", part.coverage_error, "Mean distance from 1 of how much each source word was looked at"],
+      ["alignment error", part.aer, "Alignment error rate against the gold links"],
+    ].filter(([, value]) => value !== null && value !== undefined);
+    const items = rows.map(([name, value, title]) =>
+      element("div", { title }, element("dt", { text: name }), element("dd", { text: value.toFixed(name === "alignment error" ? 3 : 2) })));
+    return element("dl", { class: "measures" }, ...items);
+  }
+
+  /** Return the switches of a panel. */
+  function controls(view, settings, fitting, numHeads, changed) {
+    const heads = Array.from({ length: numHeads }, (_, head) => [String(head), `Head ${head + 1}`]);
+    const names = fitting.map(([name, one]) => [name, one.title]);
+    const range = element("input", { type: "range", name: "threshold", min: 0, max: 0.5, step: 0.01, value: settings.threshold });
+    const limit = element("output", { text: settings.threshold.toFixed(2) });
+    const units = view.units.charAt(0).toUpperCase() + view.units.slice(1);
+    const form = element(
+      "form", { class: "controls", "aria-label": "Display", on: { submit: (event) => event.preventDefault() } },
+      ...[
+        choice("view", "View", names.length > 1 ? [["all", "All"], ...names] : [], settings.view),
+        choice("level", "Units", view.pieces ? [["words", units], ["pieces", "Subwords"]] : [], settings.level),
+        select("head", "Head", [["-1", `Mean of ${numHeads}`], ...heads], String(settings.head)),
+      ].filter((one) => one !== null),
+      element("label", { class: "field range" }, element("span", {}, "Hide weights below ", limit), range),
+    );
+    form.addEventListener("input", () => {
+      const given = new FormData(form);
+      settings.view = given.get("view") ?? settings.view;
+      settings.level = given.get("level") ?? settings.level;
+      settings.head = Number(given.get("head") ?? -1);
+      settings.threshold = Number(range.value);
+      limit.textContent = settings.threshold.toFixed(2);
+      changed();
+    });
+    return form;
+  }
+
+  /** Explain the marks that this sentence has. */
+  function legend({ view, matrix }) {
+    const steps = Array.from({ length: 10 }, (_, step) => element("span", { data: { shade: step + 1 } }));
+    const entries = [
+      element("li", { class: "scale" }, "small ", element("span", { class: "steps", "aria-hidden": "true" }, ...steps), " large weight"),
+      entry("zero", "exactly zero"),
+    ];
+    if (view.picks_one) entries.push(entry("picked", "the position picked (in training: at random)"));
+    if (matrix.isWords && view.gold) entries.push(entry("gold sure", "gold link"), entry("gold possible", "possible gold link"));
+    if (matrix.isWords && !view.grid) {
+      const sums = view.coverage;
+      if (sums.some((sum) => sum < 0.2)) entries.push(word("missed", "hardly looked at (below 0.2 in total)"));
+      if (sums.some((sum) => sum > 2)) entries.push(word("repeated", "looked at often (above 2 in total)"));
+    }
+    return element("ul", { class: "legend", "aria-label": "Legend" }, ...entries);
+
+    function entry(kind, text) {
+      return element("li", {}, element("span", { class: `cell ${kind}`, "aria-hidden": "true" }), text);
+    }
+    function word(kind, text) {
+      return element("li", {}, element("span", { class: `word ${kind}`, "aria-hidden": "true", text: "word" }), text);
+    }
+  }
+
+  /** Follow pointer and keyboard; `data-side` marks words, and `data-source` and `data-target` pairs. */
+  function listen(root, context, update) {
+    const point = (at) => {
+      const next = at ?? context.pinned;
+      if (JSON.stringify(next) === JSON.stringify(context.at)) return;
+      context.at = next;
+      update();
+    };
+    root.addEventListener("pointerover", (event) => {
+      if (event.pointerType === "mouse") point(placeOf(event.target));
+    });
+    root.addEventListener("pointerleave", () => point(null));
+    root.addEventListener("focusin", (event) => point(placeOf(event.target)));
+    root.addEventListener("focusout", () => point(null));
+    root.addEventListener("click", (event) => {
+      const at = placeOf(event.target);
+      const isSame = JSON.stringify(at) === JSON.stringify(context.pinned);
+      context.pinned = isSame ? null : at;
+      point(at !== null && isSame ? null : at);
+    });
+    root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        context.pinned = null;
+        point(null);
+      } else if (event.target.dataset.side !== undefined) {
+        const next = neighbour(event.target, event.key, context.matrix);
+        if (next === null) return;
+        event.preventDefault();
+        focusWord(next);
+      }
+    });
+    update();
+  }
+
+  function placeOf(node) {
+    const found = node.closest("[data-side], [data-source][data-target]");
+    if (found === null) return null;
+    const { side, index, source, target } = found.dataset;
+    return side === undefined ? { source: Number(source), target: Number(target) } : { [side]: Number(index) };
+  }
+
+  /** Return the word that an arrow key leads to: along the words, or to the strongest connection. */
+  function neighbour(word, key, matrix) {
+    const group = word.closest("[data-group]");
+    const words = [...group.querySelectorAll("[data-side]")];
+    const at = words.indexOf(word);
+    const [back, forth] = group.dataset.group === "row" ? ["ArrowLeft", "ArrowRight"] : ["ArrowUp", "ArrowDown"];
+    const index = { [back]: at - 1, [forth]: at + 1, Home: 0, End: words.length - 1 }[key];
+    if (index !== undefined) return words[index] ?? null;
+    if (!key.startsWith("Arrow")) return null;
+    const { side, weights: row } = connected(matrix, placeOf(word));
+    return group.closest(".view").querySelector(`[data-side="${side}"][data-index="${Math.max(0, best(row))}"]`);
+  }
+
+  /** Focus a word; it becomes the one of its group that Tab reaches. */
+  function focusWord(word) {
+    for (const one of word.closest("[data-group]").querySelectorAll("[data-side]")) one.tabIndex = -1;
+    word.tabIndex = 0;
+    word.focus();
+  }
+
+  return {
+    SIDES, register, element, shape, shown, number, shade, bytes, weights, data, isLit, connected,
+    wordButton, choice, select, newSettings, showSentence, focusWord,
+  };
+})();

@@ -1,0 +1,78 @@
+// The weights as a table: a row for each target word, a column for each source word.
+nmt.register("matrix", {
+  title: "Matrix",
+  applies: () => true,
+
+  draw(root, context) {
+    const { matrix, settings } = context;
+    const cells = [];
+    const heads = { source: [], target: [] };
+    const caption = nmt.element("caption", {
+      class: "hidden",
+      text: "Attention weights: a row for each target word, a column for each source word",
+    });
+    const columns = nmt.element("tr", { data: { group: "row" } }, corner());
+    matrix.source.forEach((word, index) => columns.append(head("source", index, word)));
+    const body = nmt.element("tbody", { data: { group: "column" } });
+    matrix.target.forEach((word, target) => {
+      const row = nmt.element("tr", {}, head("target", target, word));
+      matrix.source.forEach((_, source) => row.append(cell(source, target)));
+      body.append(row);
+    });
+    const table = nmt.element("table", { class: "matrix" }, caption, nmt.element("thead", {}, columns), body);
+    const scroll = nmt.element("div", { class: "scroll" }, table);
+    root.append(scroll);
+    new ResizeObserver(fit).observe(scroll);
+
+    /** Choose the largest cells that fit; numbers are shown if they fit into the cells. */
+    function fit() {
+      const names = heads.target.length ? heads.target[0].offsetWidth : 0;
+      const room = (scroll.clientWidth - names - 4) / Math.max(matrix.source.length, 1);
+      const size = Math.max(16, Math.min(48, Math.floor(room) - 2));
+      table.style.setProperty("--cell", `${size}px`);
+      table.classList.toggle("numbers", size >= 32);
+      table.classList.toggle("dense", size < 22);
+    }
+
+    function corner() {
+      return nmt.element("td", { class: "corner" });
+    }
+
+    function head(side, index, word) {
+      // Words of Chinese, Japanese and Korean stand upright, others lie on their side.
+      const isUpright = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{Extended_Pictographic}]/u.test(word);
+      const made = nmt.element(
+        "th", { scope: side === "source" ? "col" : "row", class: isUpright ? "upright" : null },
+        nmt.wordButton(context, side, index),
+      );
+      heads[side].push(made);
+      return made;
+    }
+
+    function cell(source, target) {
+      const weight = matrix.weight(source, target);
+      const kinds = [weight === 0 ? "zero" : "weight"];
+      if (weight > 0 && weight < settings.threshold) kinds.push("below");
+      if (matrix.isPicked(source, target)) kinds.push("picked");
+      const gold = matrix.gold(source, target);
+      if (gold) kinds.push("gold", gold);
+      const made = nmt.element("td", {
+        class: kinds.join(" "), text: nmt.number(weight),
+        data: { source, target, weight: weight.toFixed(6), shade: nmt.shade(weight) },
+      });
+      cells.push(made);
+      return made;
+    }
+
+    return () => {
+      const { at } = context;
+      table.classList.toggle("pointing", at !== null);
+      for (const one of cells) {
+        one.classList.toggle("lit", nmt.isLit(at, Number(one.dataset.source), Number(one.dataset.target)));
+      }
+      for (const side of nmt.SIDES) {
+        heads[side].forEach((one, index) => one.classList.toggle("pointed", at?.[side] === index));
+      }
+    };
+  },
+});

@@ -1,0 +1,36 @@
+"""Views of attention, and the frame that shows a page in a notebook."""
+
+from html import escape
+from typing import Final
+
+from nmt.visualization.attention_view import AttentionView
+
+# Views in the order in which a page shows them: name, and the file in `page/views`. A new view is
+# one file that calls `nmt.register(name, …)`, and one line here.
+VIEWS: Final = {
+    "lines": "lines.js",
+    "matrix": "matrix.js",
+    "grid": "grid.js",
+}
+
+# Heights in pixels of a page in a notebook.
+_MARGIN = 420
+_OF_WORD = 34
+_MOST = 900
+
+
+def notebook_html(view: AttentionView) -> str:
+    """Return the page of one sentence in a frame, for the output of a notebook's cell.
+
+    The frame has its own styles and no access to the notebook: it is `sandbox="allow-scripts"`.
+    """
+    from nmt.visualization.page import render_page
+
+    words = view.words
+    longest = 1 if words is None else max(len(words.source), len(words.target), 1)
+    height = min(_MARGIN + _OF_WORD * longest, _MOST)
+    page = escape(render_page("attention", [view.to_json()], title="attention"))
+    return (
+        f'<iframe srcdoc="{page}" sandbox="allow-scripts" title="attention" width="100%" '
+        f'height="{height}" style="border:0" loading="lazy"></iframe>'
+    )
