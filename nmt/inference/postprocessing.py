@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nmt.core.special_tokens import UNK
+from nmt.core.special_tokens import EOS, UNK
 from nmt.evaluation.minimum_bayes_risk import MinimumBayesRisk
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import (
+    ForcedAttention,
     SentenceAlignment,
+    TokenAttention,
     align_units,
+    read_attention,
     read_log_probabilities,
-    read_weights,
+    read_scored_attention,
     score_without_coverage,
 )
 from nmt.inference.loading import word_edges
@@ -108,19 +111,32 @@ class PostProcessor:
         ]
 
     def align_encoded(
-        self, sources: Sequence[EncodedWords], targets: Sequence[EncodedWords]
+        self,
+        sources: Sequence[EncodedWords],
+        targets: Sequence[EncodedWords],
+        *,
+        with_scores: bool = False,
     ) -> list[SentenceAlignment]:
         """Return the alignments of pairs, in order, by forced decoding."""
-        weights = self.runner.run_forced(sources, targets, read_weights)
+        read = read_scored_attention if with_scores else read_attention
+        found = self.runner.run_forced(sources, targets, read)
+        return [self._align(*pair) for pair in zip(sources, targets, found, strict=True)]
+
+    def _align(
+        self, source: EncodedWords, target: EncodedWords, attention: ForcedAttention
+    ) -> SentenceAlignment:
         units = self.alignment_units
-        return [
-            align_units(
-                self.source_reader.split_units(source, units),
-                self.target_tokenizer.split_units(target, units),
-                of_pair,
-            )
-            for source, target, of_pair in zip(sources, targets, weights, strict=True)
-        ]
+        alignment = align_units(
+            self.source_reader.split_units(source, units),
+            self.target_tokenizer.split_units(target, units),
+            attention,
+        )
+        tokens = None
+        if isinstance(self.source_reader, Tokenizer):
+            of_source = tuple(self.source_reader.pieces([*map(int, source.ids), EOS]))
+            of_target = tuple(self.target_tokenizer.pieces([*map(int, target.ids), EOS]))
+            tokens = TokenAttention(of_source, of_target, attention.weights, attention.heads)
+        return replace(alignment, tokens=tokens, picks_one=self.runner.model.picks_one)
 
     def _search_without_unmet(self, window: Window, found: Found) -> Found:
         """Drop phrases that the best hypothesis lacks, and search again until none is missing.
@@ -192,12 +208,12 @@ class PostProcessor:
             if UNK in hypothesis.tokens
         }
         parts = {index: self.source_reader.smallest_parts(sources[index]) for index, _ in gaps}
-        weights = self.runner.run_forced(
-            [parts[index] for index, _ in gaps], list(gaps.values()), read_weights
+        attentions = self.runner.run_forced(
+            [parts[index] for index, _ in gaps], list(gaps.values()), read_attention
         )
         return {
-            (index, tokens): replace_unknown(words, parts[index], of_pair, self.dictionary)
-            for ((index, tokens), words), of_pair in zip(gaps.items(), weights, strict=True)
+            (index, tokens): replace_unknown(words, parts[index], of_pair.weights, self.dictionary)
+            for ((index, tokens), words), of_pair in zip(gaps.items(), attentions, strict=True)
         }
 
     def _choose(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:

@@ -35,6 +35,12 @@ class Translation:
     def __repr__(self) -> str:
         return f"Translation({reprlib.repr(self.text)}, score={self.hypotheses[0].score:.2f})"
 
+    def _repr_html_(self) -> str:
+        """Return the view of a notebook: the attention, if there is an alignment."""
+        from nmt.inference.views import translation_html
+
+        return translation_html(self)
+
 
 @dataclass(frozen=True)
 class ExtraOutputs:

@@ -243,13 +243,18 @@ class Translator(PostProcessor):
                 yield SentenceScore(tuple(pieces), log_probabilities)
 
     def align(
-        self, pairs: Iterable[Pair], warnings: LineWarnings | None = None
+        self,
+        pairs: Iterable[Pair],
+        warnings: LineWarnings | None = None,
+        *,
+        with_scores: bool = False,
     ) -> Iterator[SentenceAlignment]:
         """Yield the word alignment of each pair from the attention weights.
 
         Args:
             pairs: source (raw text or a grid) and target; a text may be empty.
             warnings: about the pairs; None: only about lines that are cut.
+            with_scores: also return the log-probabilities of the target's tokens.
 
         Raises:
             TypeError: an item is not such a pair.
@@ -258,4 +263,4 @@ class Translator(PostProcessor):
         read = read_pairs(pairs, readers, "align", self.max_source_length, warnings)
         for sources, targets in read:
             self.require_attention()
-            yield from self.align_encoded(sources, targets)
+            yield from self.align_encoded(sources, targets, with_scores=with_scores)

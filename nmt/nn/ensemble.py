@@ -42,6 +42,11 @@ class Ensemble(nn.Module):
         """Return whether any member has attention."""
         return any(model.has_attention for model in self.models)
 
+    @property
+    def picks_one(self) -> bool:
+        """Return whether the attention of every member picks one position for each word."""
+        return all(model.picks_one for model in self.models)
+
     def quantize(self) -> None:
         """Quantise every member to 8-bit weights."""
         for model in self.models:

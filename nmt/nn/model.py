@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nmt.core.batch import Batch, combine
 from nmt.core.coverage import Coverage
-from nmt.nn.attention.alignments.alignment import SampledAlignment
+from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.bridge import Bridge
 from nmt.nn.decoders.decoder import Decoder
 from nmt.nn.decoders.interface import AllowedTokens, DecoderOutput, DecoderState
@@ -34,11 +34,13 @@ class ModelOutput:
         logits: `[B T V]`, before the softmax.
         weights: `[B T S]`, the attention weights.
         sampled: log-probabilities of sampled positions; None if nothing was sampled.
+        heads: `[B T N S]`, the weights of each head; None: there is one.
     """
 
     logits: Float[Tensor, "B T V"]
     weights: Float[Tensor, "B T S"]
     sampled: SampledAlignment | None = None
+    heads: Float[Tensor, "B T N S"] | None = None
 
 
 class Model(nn.Module):
@@ -84,6 +86,12 @@ class Model(nn.Module):
     def has_attention(self) -> bool:
         """Return whether the decoder attends; if not, it reads the source as one fixed vector."""
         return not self.decoder.attention.is_fixed
+
+    @property
+    def picks_one(self) -> bool:
+        """Return whether the attention picks one position for each word, at random in training."""
+        parts = self.decoder.attention.modules()
+        return any(isinstance(part, Alignment) and part.needs_distinct_scores for part in parts)
 
     def quantize(self) -> None:
         """Quantise all layers that run for each target word to 8-bit weights, permanently.
@@ -137,7 +145,8 @@ class Model(nn.Module):
                 word instead of the reference's (scheduled sampling, Bengio 2015).
         """
         decoded = self.decode(batch, sampling_probability)
-        return ModelOutput(self.projection(decoded.vectors), decoded.weights, decoded.sampled)
+        logits = self.projection(decoded.vectors)
+        return ModelOutput(logits, decoded.weights, decoded.sampled, decoded.heads)
 
     def decode(self, batch: Batch, sampling_probability: float = 0.0) -> DecoderOutput:
         """Run `forward` without the projection; it reads the `vectors` of the output."""

@@ -190,7 +190,7 @@ def mean_entropy(weights: Weights) -> float:
     if weights.size == 0:
         return 0.0
     total = weights.sum(axis=1, keepdims=True, dtype=np.float64)
-    shares = np.divide(weights, total, out=np.zeros(weights.shape), where=total > 0.0)
+    shares = np.divide(weights, total, out=np.zeros(weights.shape), where=total != 0.0)
     logs = np.log(shares, out=np.zeros(weights.shape), where=shares > 0.0)
     return float(-(shares * logs).sum(axis=1).mean())
 
@@ -203,7 +203,7 @@ def coverage_error(weights: Weights) -> float:
 
 def short(value: float | None) -> float | None:
     """Return a number with six digits; None if it is not finite, which JSON cannot write."""
-    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+    return float(f"{value:.6g}") + 0.0 if value is not None and math.isfinite(value) else None
 
 
 def _statistics(entropy: float, weights: Weights) -> dict[str, float | None]:

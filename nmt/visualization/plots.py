@@ -122,7 +122,7 @@ def plot_grid_attention(
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
     """
-    picture, words = _colours(grid), target_words[:_MOST_WORDS_AT_FULL_SIZE]
+    picture, words = grid_colours(grid), target_words[:_MOST_WORDS_AT_FULL_SIZE]
     panels = [picture, *(_faded(picture, row) for row in weights[: len(words)])]
     num_across = min(len(panels), _PANELS_IN_A_ROW)
     num_down = -(-len(panels) // num_across)
@@ -203,7 +203,7 @@ def _inches(num_words: int) -> float:
     return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
 
 
-def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
+def grid_colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return a grid as RGB, `[rows columns 3]`, between 0 and 1."""
     shown = grid[..., :3] if grid.shape[-1] >= 3 else grid[..., :1].repeat(3, axis=-1)
     low, high = min(0.0, shown.min()), max(1.0, shown.max())

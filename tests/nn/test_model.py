@@ -189,6 +189,21 @@ def check_shapes_and_weights(model: Model, output: ModelOutput) -> None:
     assert (output.weights[1, :, 3:] == 0).all() and (output.weights[2, :, 2:] == 0).all()
 
 
+@pytest.mark.parametrize("wiring", sorted(WIRINGS.keys() - FIXED))
+def test_weights_of_each_head_are_returned_and_their_mean(wiring: str) -> None:
+    output = make_model(wiring, num_heads=2).eval()(make_batch())
+    assert output.heads is not None and output.heads.shape == (3, 4, 2, 5)
+    torch.testing.assert_close(output.heads.mean(2), output.weights)
+    assert not output.heads[:, :, 0].equal(output.heads[:, :, 1])
+    assert make_model(wiring).eval()(make_batch()).heads is None
+
+
+def test_a_model_knows_whether_it_picks_one_position() -> None:
+    picking = {name for name in ALIGNMENTS if make_model(alignment=name).picks_one}
+    assert picking == {"hard", "gumbel", "monotonic"}
+    assert make_model(alignment="hard", num_heads=2).picks_one
+
+
 def test_sentence_equals_the_sentence_in_a_batch(model: Model) -> None:
     batch = make_batch()
     together = model(batch)

@@ -75,21 +75,23 @@ class AttentionOutput:
         weights: `[B T S]`, the weight of each position.
         state: for the next call; None for a stateless attention.
         sampled: log-probabilities of sampled positions; None if nothing was sampled.
+        heads: `[B T N S]`, the weights of each head; None: there is one.
     """
 
     context: Float[Tensor, "B T H"]
     weights: Float[Tensor, "B T S"]
     state: AnyAttentionState = None
     sampled: SampledAlignment | None = None
+    heads: Float[Tensor, "B T N S"] | None = None
 
     @staticmethod
     def cat(steps: "Sequence[AttentionOutput]") -> "AttentionOutput":
         """Concatenate the outputs of consecutive calls along T."""
         if len(steps) == 1:
             return steps[0]
-        parts = [(step.context, step.weights, step.sampled) for step in steps]
-        context, weights, sampled = combine(partial(torch.cat, dim=1), parts)
-        return AttentionOutput(context, weights, steps[-1].state, sampled)
+        parts = [(step.context, step.weights, step.sampled, step.heads) for step in steps]
+        context, weights, sampled, heads = combine(partial(torch.cat, dim=1), parts)
+        return AttentionOutput(context, weights, steps[-1].state, sampled, heads)
 
 
 class BaseAttention(FastPath, nn.Module, ABC):

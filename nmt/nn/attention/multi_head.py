@@ -23,7 +23,7 @@ class MultiHeadAttention(BaseAttention):
     """``W_o [head_1; ...; head_N]``, each head an attention of its own (Vaswani 2017, 3.2.2).
 
     ``head_i = attention_i(W_q^i q, W_k^i h, W_v^i h)``, for any score and alignment. The returned
-    weights are the mean over the heads.
+    weights are the mean over the heads; the weights of each head are returned as well.
 
     Args:
         make_head: makes an attention from its query size and its key size.
@@ -86,11 +86,11 @@ class MultiHeadAttention(BaseAttention):
             for head, *of_head in zip(self.heads, queries, memory, state, strict=True)
         ]
         context = self.output_projection(torch.cat([head.context for head in seen], dim=-1))
-        weights = torch.stack([head.weights for head in seen]).mean(0)
+        stacked = torch.stack([head.weights for head in seen])
         state = tuple(head.state for head in seen)
         sampled = [head.sampled for head in seen if head.sampled is not None]
         total = combine(_add_up, sampled) if sampled else None
-        return AttentionOutput(context, weights, state, total)
+        return AttentionOutput(context, stacked.mean(0), state, total, stacked.permute(1, 2, 0, 3))
 
     def _split(self, vectors: Tensor) -> tuple[Tensor, ...]:
         return vectors.chunk(len(self.attentions), dim=-1)

@@ -126,7 +126,7 @@ class StepwiseDecoder(Decoder):
             input_feed=current.input_feed,
             attention=current.attention,
         )
-        return DecoderOutput(vectors, attended.weights, after, attended.sampled)
+        return DecoderOutput(vectors, attended.weights, after, attended.sampled, attended.heads)
 
     @abstractmethod
     def _step(self, word: Gates, state: StepState) -> tuple[Hidden, AttentionOutput]:

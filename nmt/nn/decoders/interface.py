@@ -110,9 +110,11 @@ class DecoderOutput:
         weights: `[B T S]`, the attention weights.
         state: for the next call.
         sampled: log-probabilities of sampled positions; None if nothing was sampled.
+        heads: `[B T N S]`, the weights of each head; None: there is one.
     """
 
     vectors: Float[Tensor, "B T O"]
     weights: Float[Tensor, "B T S"]
     state: DecoderState
     sampled: SampledAlignment | None = None
+    heads: Float[Tensor, "B T N S"] | None = None

@@ -58,7 +58,7 @@ class LuongDecoder(StepwiseDecoder):
         attended: AttentionOutput = self.attention(outputs, state.memory, state.attention)
         vectors = self._combine(attended.context, outputs)
         after = replace(state, recurrent=recurrent, attention=attended.state)
-        return DecoderOutput(vectors, attended.weights, after, attended.sampled)
+        return DecoderOutput(vectors, attended.weights, after, attended.sampled, attended.heads)
 
     def _step(self, word: Gates, state: StepState) -> tuple[Float[Tensor, "B O"], AttentionOutput]:
         assert self.fed_to_gates is not None

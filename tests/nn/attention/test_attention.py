@@ -215,6 +215,8 @@ def test_multi_head_by_hand() -> None:
     seen = look(attention, torch.tensor([[[9.0, 0.0, 9.0, 0.0]]]), values, torch.ones(1, 2).bool())
     torch.testing.assert_close(seen.context, torch.tensor([[[50.0, 0.0, 50.0, 0.0]]]))
     torch.testing.assert_close(seen.weights, torch.tensor([[[0.5, 0.5]]]))
+    assert seen.heads is not None
+    torch.testing.assert_close(seen.heads, torch.tensor([[[[1.0, 0.0], [0.0, 1.0]]]]))
 
 
 def test_fixed_context_is_the_summary_at_each_step() -> None:
