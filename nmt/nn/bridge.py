@@ -68,7 +68,7 @@ class MeanBridge(FinalBridge):
 
 
 class ZeroBridge(Bridge):
-    """Zeros, so that the decoder reads the source through the attention only."""
+    """``s_0 = 0``, so that the decoder reads the source through the attention only."""
 
     reads_source: ClassVar[bool] = False
 

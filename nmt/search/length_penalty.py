@@ -56,7 +56,10 @@ class LengthPenalty(ABC):
 
 
 class NoPenalty(LengthPenalty):
-    """The log-probability itself."""
+    """The log-probability itself.
+
+    ``score = log P``.
+    """
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
         """Return ``log P``."""
@@ -64,7 +67,10 @@ class NoPenalty(LengthPenalty):
 
 
 class AveragePenalty(LengthPenalty):
-    """The mean log-probability of a token (Jean 2015; Koehn & Knowles 2017, section 3.6)."""
+    """The mean log-probability of a token (Jean 2015; Koehn & Knowles 2017, section 3.6).
+
+    ``score = log P / |Y|``.
+    """
 
     def score(self, log_probability: Tensor, length: Tensor) -> Tensor:
         """Return ``log P / |Y|``."""

@@ -141,7 +141,7 @@ class BaseAttention(FastPath, nn.Module, ABC):
 
 
 class Attention(BaseAttention):
-    """Attention from a score function and an alignment function.
+    """``c_t = sum_s a_ts v_s``, where a is the alignment of scores (Bahdanau 2015, eq. 5).
 
     ``attention(query, attention.prepare(values, mask))`` attends to a sequence of vectors, or to
     the cells of a grid. If the score or the alignment depends on the previous steps (coverage,
@@ -208,7 +208,7 @@ class Attention(BaseAttention):
 
 
 class FixedContext(BaseAttention):
-    """The source as one vector c, the same at each step (Cho 2014); the weights are all zero."""
+    """``c_t = c``: the source as one vector at each step (Cho 2014); the weights are all zero."""
 
     is_fixed: ClassVar[bool] = True
 

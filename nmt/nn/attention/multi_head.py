@@ -20,7 +20,7 @@ from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 
 class MultiHeadAttention(BaseAttention):
-    """``W_o [head_1; ...; head_N]``, each head an attention of its own (Vaswani 2017, 3.2.2).
+    """``c_t = W_o [head_1; ...; head_N]``, each head an attention of its own (Vaswani 2017, 3.2.2).
 
     ``head_i = attention_i(W_q^i q, W_k^i h, W_v^i h)``, for any score and alignment. The returned
     weights are the mean over the heads; the weights of each head are returned as well.

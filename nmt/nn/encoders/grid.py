@@ -41,7 +41,7 @@ class GridEmbedding(nn.Module):
 class GridEncoder(Encoder):
     """Encoder for grids of numbers such as pictures (data.train.grids): one vector per cell.
 
-    The states are the vectors of the cells, and the final state is their mean.
+    ``h_s = tanh(W x_s + r[row] + c[column])`` (see `GridEmbedding`). The final state is their mean.
 
     Args:
         input_size: ignored, as the vectors come from `GridEmbedding`.

@@ -22,6 +22,8 @@ MakeCell: TypeAlias = Callable[[int, int], Cell]
 class RecurrentEncoder(Encoder):
     """Recurrent encoder for text: layers in one or both directions (Schuster & Paliwal 1997).
 
+    ``f_s = cell_f(x_s, f_{s-1})``, ``b_s = cell_b(x_s, b_{s+1})``, ``h_s = [f_s; b_s]``.
+
     Args:
         input_size: E.
         cell: recurrent cell of each layer and direction.

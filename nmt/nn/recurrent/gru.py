@@ -24,8 +24,8 @@ class GRU(Cell):
         fused: run whole sequences as one autograd node; false: always run the plain loop.
     """
 
-    gate_names = ("reset", "update", "candidate")
-    kept_gate = "update"
+    gate_names = ("reset_gate", "update_gate", "candidate")
+    kept_gate = "update_gate"
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=3, state_size=hidden_size)
@@ -113,7 +113,8 @@ class GRUTape(CellTape):
 class DeepGRU(GRU):
     """A GRU with several transitions in each step; only the first reads the input (Pascanu 2014).
 
-    Stacked in layers it is the BiDeep architecture (Miceli Barone 2017).
+    ``h_1 = GRU(x, h)``, ``h_k = GRU(0, h_{k-1})``, ``h' = h_depth``, with other weights in each
+    transition. Stacked in layers it is the BiDeep architecture (Miceli Barone 2017).
 
     Args:
         input_size: size of an input.

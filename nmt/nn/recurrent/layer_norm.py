@@ -39,8 +39,9 @@ class _LayerNormCell(Cell):
 class LayerNormGRU(_LayerNormCell, GRU):
     """A GRU with layer normalisation before its gates (Ba 2016, eq. 20-22).
 
-    Input, context and state are normalised separately. Each has one normalisation for both gates
-    together, and one for the candidate.
+    ``r, z = sigmoid(LN(x) + LN(U h))``, ``n = tanh(LN(x_n) + r * LN(U_n h))``,
+    ``h' = (1 - z) * n + z * h``. Input, context and state are normalised
+    separately. Each has one normalisation for both gates together, and one for the candidate.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -69,7 +70,8 @@ class _GRUNorm(nn.Module):
 class LayerNormLSTM(_LayerNormCell, LSTM):
     """An LSTM with layer normalisation before its gates and of its memory (Ba 2016, eq. 29-31).
 
-    The memory is normalised before the tanh.
+    ``[i f g o] = LN(x) + LN(U h)``, ``c' = sigmoid(f) * c + sigmoid(i) * tanh(g)``,
+    ``h' = sigmoid(o) * tanh(LN(c'))``.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:

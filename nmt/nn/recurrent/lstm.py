@@ -21,8 +21,8 @@ class LSTM(Cell):
         fused: run whole sequences as one autograd node; false: always run the plain loop.
     """
 
-    gate_names = ("input", "forget", "candidate", "output")
-    kept_gate = "forget"
+    gate_names = ("input_gate", "forget_gate", "candidate", "output_gate")
+    kept_gate = "forget_gate"
 
     def __init__(self, input_size: int, hidden_size: int, *, fused: bool = True) -> None:
         super().__init__(input_size, hidden_size, num_gates=4, state_size=2 * hidden_size)

@@ -114,10 +114,10 @@ def test_a_state_is_made_of_its_gates_bit_for_bit(cell: Cell) -> None:
     gates = dict(zip(cell.gate_names, cell.gate_values(projected, state), strict=True))
     assert cell.kept_gate is None or cell.kept_gate in gates
     if isinstance(cell, LSTM):
-        memory = gates["forget"] * state[:, HIDDEN:] + gates["input"] * gates["candidate"]
-        after = torch.cat([gates["output"] * cell.squash(memory), memory], dim=1)
+        memory = gates["forget_gate"] * state[:, HIDDEN:] + gates["input_gate"] * gates["candidate"]
+        after = torch.cat([gates["output_gate"] * cell.squash(memory), memory], dim=1)
     elif isinstance(cell, GRU):
-        after = torch.lerp(gates["candidate"], state, gates["update"])
+        after = torch.lerp(gates["candidate"], state, gates["update_gate"])
         for transition in getattr(cell, "transitions", ()):
             after = transition(after, None)
     else:

@@ -25,7 +25,10 @@ _MAX_ALPHA: Final = 1.99
 
 
 class SparsemaxAlignment(Alignment):
-    """Projection of the scores on the simplex, mostly exact zeros (Martins & Astudillo 2016)."""
+    """Projection of the scores on the simplex, mostly exact zeros (Martins & Astudillo 2016).
+
+    ``a = argmin_p |p - e|^2`` (eq. 2).
+    """
 
     is_sparse: ClassVar[bool] = True
 
@@ -38,7 +41,9 @@ class SparsemaxAlignment(Alignment):
 
 
 class EntmaxAlignment(Alignment):
-    """Entmax of order alpha: softmax at 1, sparsemax at 2 (Peters 2019).
+    """Entmax of order alpha: softmax at 1, sparsemax at 2 (Peters 2019, eq. 10-11).
+
+    ``a = argmax_p p . e + H_alpha(p)``, with the Tsallis entropy H.
 
     Args:
         query_size: Q.

@@ -20,7 +20,8 @@ from nmt.nn.shapes import Mask, Queries, Scores
 class HardAlignment(Alignment):
     """Hard attention: a sampled position in training, the best one in translation.
 
-    The scores are trained by REINFORCE (Xu 2015, section 4.1); see `training.reinforce`.
+    ``a = one_hot(s)``. The scores are trained by REINFORCE (Xu 2015, section 4.1); see
+    `training.reinforce`.
 
     Args:
         query_size: Q.
@@ -66,8 +67,8 @@ class HardAlignment(Alignment):
 class GumbelAlignment(Alignment):
     """Straight-through Gumbel-softmax: one sampled position, with the gradient of softmax.
 
-    ``one_hot(argmax(e + g))`` forward, ``softmax((e + g) / t)`` backward (Jang 2017). Translation
-    takes the best position, without noise.
+    ``a = one_hot(argmax(e + g))`` forward, ``a = softmax((e + g) / t)`` backward (Jang 2017).
+    Translation takes the best position, without noise.
 
     Args:
         query_size: Q.

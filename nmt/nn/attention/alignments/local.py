@@ -13,7 +13,9 @@ from nmt.nn.shapes import Mask, Queries, Scores
 
 
 class LocalMonotonicAlignment(Alignment):
-    """local-m: softmax within D positions of ``p_t = t``, at most the last position.
+    """local-m: softmax within D positions of ``p_t = t`` (Luong 2015, section 3.2).
+
+    After the last position, p stays there.
 
     Args:
         query_size: Q.

@@ -26,7 +26,7 @@ class _ContentFreeScore(Score):
 
 
 class UniformScore(_ContentFreeScore):
-    """``0`` for every position, so that softmax averages all positions (a baseline)."""
+    """``e = 0`` for every position, so that softmax averages all positions (a baseline)."""
 
     is_constant: ClassVar[bool] = True
 
@@ -36,7 +36,7 @@ class UniformScore(_ContentFreeScore):
 
 
 class LocationScore(_ContentFreeScore):
-    """``W q``, one row of W for each position (Luong 2015, eq. 8); reads the query only.
+    """``e = W q``, one row of W for each position (Luong 2015, eq. 8); reads the query only.
 
     Args:
         query_size: Q.
