@@ -14,30 +14,51 @@ output, one line for each pair:
   npz      only the weights, for NumPy: arrays line_1, line_2, ... of float32, a row for each
            target word and a column for each source word (needs -o)
 
+--per-head adds to a line of json:
+  entropy         of the attention, in nats: the mean over the target's pieces
+  coverage        sum of the weights of each source word
+  coverage_error  mean distance of the coverage from 1
+  error_rate      alignment error rate of the pairs; null without --gold
+  heads           if there are several: weights, entropy, alignment and error_rate of each head
+and to npz the arrays line_1_entropy (of the mean, then of each head) and, if there are several
+heads, line_1_heads (head, target word, source word). With --gold, stderr has the error rate of
+each head.
+
+page (--html): one file for a browser, which needs no network. It shows each pair as words with
+lines, and as a table; sentences can be filtered and sorted.
+
 plots (--plot): a row for each target word, darker for larger weights. For grids: the picture, and
-a panel for each target word in which cells with small weights are faded.
+a panel for each target word in which cells with small weights are faded, and cells without any
+weight are hatched.
 
 examples:
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de
+  nmt align runs/toy --source a.en --target a.de --html attention.html
   nmt align runs/toy --source a.en --target a.de --plot pictures
   nmt align runs/en-de --reverse runs/de-en --source a.en --target a.de
   nmt align runs/toy --source data/toy/test.en --target data/toy/test.de \
       --gold data/toy/test.align > test.align
 """
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from itertools import count
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, cast
-from zipfile import ZIP_DEFLATED, ZipFile
 
-from nmt.cli.arguments import RunArguments, alignment_units, option, output_path, path
+from nmt.cli.arguments import RunArguments, alignment_units, flag, option, output_path, path
+from nmt.cli.attention_outputs import (
+    draw,
+    html_lines,
+    open_alignments,
+    open_page,
+    page_path,
+    require_page,
+)
 from nmt.cli.gold_alignments import GoldAlignments
 from nmt.cli.inputs import PairArguments
-from nmt.cli.outputs import check_files, open_binary_output, open_folder, open_output
+from nmt.cli.outputs import check_files, open_folder
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
 from nmt.word_alignment.units import AlignmentUnits
@@ -48,7 +69,6 @@ if TYPE_CHECKING:
     from nmt.inference.inputs import LineWarnings
     from nmt.inference.translator import Translator
     from nmt.runs.run import Run
-    from nmt.word_alignment.from_attention import Weights
 
 _SYMMETRIZATION: Final = "grow-diag-final-and"
 
@@ -78,6 +98,9 @@ class Arguments(PairArguments, RunArguments):
     plot: Path | None = path(
         "also draw a heat map of each pair: FOLDER/1.png for line 1, and so on", metavar="FOLDER"
     )
+    html: Path | None = page_path("pair")
+    html_lines: int | None = html_lines()
+    per_head: bool = flag("also write entropy, coverage and the attention of each head, see below")
     gold: Path | None = path(
         "manual alignments (Pharaoh format, same units) to compare with; the alignment error rate "
         "is printed on stderr"
@@ -89,7 +112,7 @@ def run(arguments: Arguments) -> int:
     _check(arguments)
     run = arguments.open_run()
     reverse = _open_reverse(run, arguments) if arguments.reverse else None
-    outputs = {"-o": arguments.output, "--plot": arguments.plot}
+    outputs = {"-o": arguments.output, "--plot": arguments.plot, "--html": arguments.html}
     read = [arguments.source, arguments.target, arguments.gold]
     others = [*arguments.ensemble, *([] if arguments.reverse is None else [arguments.reverse])]
     check_files(outputs, read, run, others)
@@ -99,25 +122,33 @@ def run(arguments: Arguments) -> int:
 
 def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
     from nmt.inference.inputs import LineWarnings
+    from nmt.inference.views import view_of_alignment
 
     warnings = LineWarnings()
-    number, gold = 0, None
+    number, gold, links = 0, None, None
     if arguments.gold is not None:
         is_auto = arguments.alignment_units == "auto"
         gold = GoldAlignments(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
     aligned = _aligned(run, reverse, arguments, warnings)
-    with _open_writer(arguments) as write:
+    title = f"Attention of {arguments.run}"
+    with (
+        open_alignments(arguments.output, arguments.format, per_head=arguments.per_head) as write,
+        open_page(arguments.html, title, arguments.html_lines) as add_to_page,
+    ):
         for number, (pair, alignment) in enumerate(aligned, start=1):
-            write(alignment)
             if gold is not None:
-                gold.compare(number, alignment, pair)
+                links = gold.compare(number, alignment, pair)
+            make_view = partial(view_of_alignment, alignment, number, pair=pair, gold=links)
+            write(alignment, make_view)
+            if add_to_page is not None:
+                add_to_page(make_view)
             if arguments.plot is not None:
-                _draw(alignment, pair[0], arguments.plot / f"{number}.png")
+                draw(alignment, pair[0], arguments.plot / f"{number}.png", f"line {number}")
     warnings.sum_up_unknown()
     if arguments.plot is not None:
         print_notice(f"{number:,} heat maps written to {arguments.plot}")
     if gold is not None:
-        gold.finish(number)
+        gold.finish(number, per_head=arguments.per_head)
     return 0
 
 
@@ -131,7 +162,7 @@ def _aligned(
     backward = None if reverse is None else _load(reverse, _of_reverse(arguments))
     number = 1
     for window in windows(arguments.read(run.config), lambda pair: len(pair[0]) + len(pair[1])):
-        found = translator.align(window, warnings)
+        found = translator.align(window, warnings, with_scores=arguments.html is not None)
         if backward is not None:
             turned = [(target, cast(str, source)) for source, target in window]
             found = _symmetrized(found, backward.align(turned), arguments, number)
@@ -150,6 +181,12 @@ def _check(arguments: Arguments) -> None:
     if how is not None and arguments.reverse is None:
         raise UserError(
             f"--symmetrize {how}: only supported with --reverse RUN; give that too, or leave it out"
+        )
+    require_page(arguments.html, arguments.html_lines)
+    if arguments.per_head and arguments.format == "pharaoh" and arguments.gold is None:
+        raise UserError(
+            "--per-head: has no effect on --format pharaoh; add --format json, --format npz or "
+            "--gold FILE, or leave it out"
         )
     if arguments.format == "npz" and arguments.output is None:
         raise UserError("--format npz: needs an output file; give -o FILE.npz")
@@ -198,57 +235,3 @@ def _symmetrized(
             )
         links = frozenset((source, target) for target, source in two.links)
         yield replace(one, links=symmetrize(one.links, links))
-
-
-@contextmanager
-def _open_writer(arguments: Arguments) -> "Iterator[Callable[[SentenceAlignment], object]]":
-    """Open the output; yield a function that writes an alignment in the format asked for."""
-    if arguments.output is not None and arguments.format == "npz":
-        with open_arrays(arguments.output) as append:
-            yield lambda alignment: append(alignment.weights)
-    else:
-        with open_output(arguments.output) as output:
-            yield lambda alignment: output.write(_format(alignment, arguments.format))
-
-
-@contextmanager
-def open_arrays(path: Path) -> "Iterator[Callable[[Weights], None]]":
-    """Open a .npz file; yield a function that appends the array of the next line, as float32."""
-    import numpy as np
-
-    numbers = count(1)
-    with open_binary_output(path) as file, ZipFile(file, "w", ZIP_DEFLATED) as archive:
-
-        def append(weights: "Weights") -> None:
-            name = f"line_{next(numbers)}.npy"
-            with archive.open(name, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, np.ascontiguousarray(weights, np.float32))
-
-        yield append
-
-
-def _format(alignment: "SentenceAlignment", style: str) -> str:
-    from nmt.word_alignment.pharaoh import format_pharaoh
-
-    pharaoh = format_pharaoh(alignment.links)
-    if style == "pharaoh":
-        return f"{pharaoh}\n"
-    fields = {
-        "source": alignment.source_words,
-        "target": alignment.target_words,
-        "units": alignment.units,
-        "weights": alignment.weights.round(6).tolist(),
-        "alignment": pharaoh,
-    }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
-
-
-def _draw(alignment: "SentenceAlignment", source: "Source", path: Path) -> None:
-    from nmt.visualization.plots import plot_attention, plot_grid_attention
-
-    weights, targets = alignment.weights, alignment.target_words
-    if isinstance(source, str):
-        units = "pieces of the tokenizer" if alignment.units == "pieces" else alignment.units
-        plot_attention(weights, alignment.source_words, targets, path, units=units)
-    else:
-        plot_grid_attention(weights, source.values, targets, path)

@@ -4,11 +4,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
+    from nmt.cli.attention_outputs import MakeView
     from nmt.data.formats.grids import Source
     from nmt.inference.translator import Translation
 
@@ -44,6 +46,7 @@ class TranslationWriter:
         num_lines: number of input lines written so far.
         alignments: stream of the alignments; None: they are not written.
         shows_attention: whether to print an attention table for each translation on stderr.
+        page: function that appends a translation to a page; None: there is no page.
     """
 
     output: TextIO
@@ -52,6 +55,7 @@ class TranslationWriter:
     num_lines: int = 0
     alignments: TextIO | None = None
     shows_attention: bool = False
+    page: "Callable[[MakeView], object] | None" = None
 
     def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
         """Write the translations of some lines, and flush the files."""
@@ -66,6 +70,10 @@ class TranslationWriter:
                 assert translation.alignment is not None, "it was asked for"
                 self.alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
             self.num_lines += 1
+            if self.page is not None:
+                from nmt.inference.views import view_of_translation
+
+                self.page(partial(view_of_translation, translation, self.num_lines, source))
         self.output.flush()
         if self.alignments is not None:
             self.alignments.flush()

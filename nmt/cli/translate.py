@@ -33,6 +33,7 @@ examples:
   echo 'Tom chases Jerry.' | nmt translate runs/toy
   nmt translate runs/toy book.en -o book.de --beam-size 10
   nmt translate runs/toy book.en.gz --alignments book.align > book.de
+  nmt translate runs/toy book.en -o book.de --html book.html
   nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8
   nmt translate runs/toy book.en --search sampling --set search.top_k=10 --n-best 20
   nmt translate runs/one book.en --ensemble runs/two --ensemble runs/three
@@ -62,6 +63,7 @@ from nmt.cli.arguments import (
     positional,
     whole_number,
 )
+from nmt.cli.attention_outputs import html_lines, open_page, page_path, require_page
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
@@ -107,6 +109,8 @@ class Arguments(SearchArguments, RunArguments):
     )
     json: bool = flag("write a JSON object for each line, with all details")
     attention: bool = flag("print the attention of each translation as a table on stderr")
+    html: Path | None = page_path("translation")
+    html_lines: int | None = html_lines()
     prefixes: Path | None = path(
         "prefix of each translation, one per line of the input; empty: none. The last word of a "
         "prefix may continue, if words are split into pieces. A prefix that is too long or not "
@@ -131,7 +135,7 @@ class Arguments(SearchArguments, RunArguments):
     @property
     def needs_alignments(self) -> bool:
         """Return whether an output needs alignments."""
-        return self.alignments is not None or self.attention or self.json
+        return self.alignments is not None or self.attention or self.json or self.html is not None
 
     @property
     def input_files(self) -> list[Path | None]:
@@ -177,7 +181,8 @@ def _translate(run: "Run", arguments: Arguments) -> None:
     from nmt.cli.resume import ResumableOutputs
 
     outputs = arguments.outputs
-    check_files(outputs, arguments.input_files, run, arguments.ensemble)
+    written = {**outputs, "--html": arguments.html}
+    check_files(written, arguments.input_files, run, arguments.ensemble)
     limit = arguments.max_line_bytes
     sources = inputs.read_input(run.config, arguments.input, limit)
     lines: Iterator[Source | Input] = sources
@@ -197,6 +202,8 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             argument: stack.enter_context(open_output(name, keep=resumable.is_resumed))
             for argument, name in outputs.items()
         }
+        title = f"Translations of {arguments.run}"
+        page = stack.enter_context(open_page(arguments.html, title, arguments.html_lines))
         num_done, lines = resumable.begin(lines, has_lists=arguments.format.has_lists)
         progress = stack.enter_context(inputs.progress_bar(arguments, num_done))
         writer = TranslationWriter(
@@ -206,6 +213,7 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             num_lines=num_done,
             alignments=files.get("--alignments"),
             shows_attention=arguments.attention,
+            page=page,
         )
         for window in _translate_windows(
             translator, lines, num_done + 1, arguments, progress.update
@@ -251,8 +259,11 @@ def _check(config: "Config", arguments: Arguments) -> None:
     if arguments.alignment_units is not None and not arguments.needs_alignments:
         raise UserError(
             f"--alignment-units {arguments.alignment_units}: has no effect without alignments; add "
-            "--alignments FILE, --attention or --json, or leave it out"
+            "--alignments FILE, --html FILE, --attention or --json, or leave it out"
         )
+    require_page(arguments.html, arguments.html_lines)
+    if arguments.html is not None and arguments.resume:
+        raise UserError("--html: cannot be combined with --resume; leave one of them out")
     if arguments.json and arguments.scores:
         raise UserError("--scores: has no effect with --json, which includes them; leave it out")
     if arguments.options and arguments.n_best is None and not arguments.json:

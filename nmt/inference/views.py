@@ -10,7 +10,7 @@ from nmt.data.formats.grids import Source
 from nmt.inference.forced_decoding import SentenceAlignment
 from nmt.inference.translation import Translation
 from nmt.visualization.attention_view import AttentionView, Matrix
-from nmt.visualization.plots import grid_colours
+from nmt.visualization.grid_plots import grid_colours
 from nmt.visualization.views import notebook_html
 from nmt.word_alignment.error_rate import count_links
 from nmt.word_alignment.from_attention import hard_alignment

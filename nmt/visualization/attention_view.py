@@ -129,47 +129,47 @@ class AttentionView:
             "omitted": self.omitted,
             "links": sorted(self.links),
             "gold": None,
-            "aer": short(self.error_rates[0]) if self.error_rates else None,
             "grid": None if self.grid is None else _grid_json(self.grid),
             "pieces": None,
-            "by_head": [],
         }
         if self.gold is not None:
             sure, possible = map(sorted, self.gold)
             view["gold"] = {"sure": sure, "possible": possible}
         if words is not None:
             view["words"] = words.to_json(with_weights=has_weights)
-            view |= _statistics(self.entropies[0], words.weights)
-            view["coverage"] = [short(float(one)) for one in words.weights.sum(axis=0)]
-            view["by_head"] = [self._head_json(words, number) for number in range(self.num_heads)]
+            view |= self.statistics
         if pieces is not None and has_weights and not pieces.is_long:
             view["pieces"] = pieces.to_json()
         return view
 
     @property
-    def num_heads(self) -> int:
-        """Return the number of heads; 0 if their weights are not known, or there is one."""
-        return 0 if self.words is None else len(self.words.all_heads)
+    def statistics(self) -> dict[str, Any]:
+        """Return entropy, coverage and error rate of the sentence, and of each head.
 
-    @property
-    def entropies(self) -> tuple[float, ...]:
-        """Return the mean entropy over target pieces (without EOS), then that of each head.
-
-        Pieces, because the row of a word lacks its weight on EOS.
+        The entropy is the mean over target pieces without EOS. Pieces, because the row of a word
+        lacks its weight on EOS.
         """
-        assert self.words is not None
-        if self.pieces is None:
-            parts = [self.words.weights, *self.words.all_heads]
-        else:
-            parts = [one[:-1] for one in (self.pieces.weights, *self.pieces.all_heads)]
-        return tuple(mean_entropy(part) for part in parts)
-
-    def _head_json(self, words: Matrix, number: int) -> dict[str, Any]:
-        rates = self.error_rates[1:]
+        assert self.words is not None, "the model has no attention"
+        weights = [self.words.weights, *self.words.all_heads]
+        rows = weights
+        if self.pieces is not None:
+            rows = [one[:-1] for one in (self.pieces.weights, *self.pieces.all_heads)]
+        rates = self.error_rates or (None,) * len(weights)
+        whole, *of_heads = (
+            {
+                "entropy": short(mean_entropy(row)),
+                "coverage_error": short(coverage_error(weight)),
+                "aer": short(rate),
+            }
+            for row, weight, rate in zip(rows, weights, rates, strict=True)
+        )
         return {
-            **_statistics(self.entropies[1 + number], words.all_heads[number]),
-            "aer": short(rates[number]) if rates else None,
-            "links": sorted(self.head_links[number]) if self.head_links else [],
+            **whole,
+            "coverage": [short(float(one)) for one in self.words.weights.sum(axis=0)],
+            "by_head": [
+                {**head, "links": sorted(links)}
+                for head, links in zip(of_heads, self.head_links, strict=True)
+            ],
         }
 
 
@@ -204,10 +204,6 @@ def coverage_error(weights: Weights) -> float:
 def short(value: float | None) -> float | None:
     """Return a number with six digits; None if it is not finite, which JSON cannot write."""
     return float(f"{value:.6g}") + 0.0 if value is not None and math.isfinite(value) else None
-
-
-def _statistics(entropy: float, weights: Weights) -> dict[str, float | None]:
-    return {"entropy": short(entropy), "coverage_error": short(coverage_error(weights))}
 
 
 def _grid_json(grid: NDArray[np.uint8]) -> dict[str, Any]:

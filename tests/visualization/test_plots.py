@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from nmt.core.errors import UserError
-from nmt.visualization.plots import plot_attention, plot_grid_attention, plot_learning_curves
+from nmt.visualization.grid_plots import plot_grid_attention
+from nmt.visualization.plots import plot_attention, plot_learning_curves
 
 
 def words(number: int) -> list[str]:
@@ -64,8 +65,8 @@ def test_grid_panels_fade_by_attention(
 ) -> None:
     grid = np.zeros((2, 2, 6))
     grid[0, 0, 0] = 1.0  # a red cell among three black ones
-    shown = []
-    for name, row in (("none", None), ("red", [0.5, 0, 0, 0]), ("other", [0, 0, 0, 0.9])):
+    shown, tiny = [], [1e-12] * 3  # cells with exact zeros are hatched
+    for name, row in (("none", None), ("red", [0.5, *tiny]), ("other", [*tiny, 0.9])):
         weights = np.zeros((0, 4)) if row is None else np.array([row])
         path = tmp_path / f"{name}.png"
         plot_grid_attention(weights, grid, words(len(weights)), path)
@@ -76,6 +77,15 @@ def test_grid_panels_fade_by_attention(
     for dots, cells in ((red, (1, 0, 0, 3)), (other, (0, 1, 1, 2))):
         # A title is black too.
         assert np.abs(dots - np.multiply(cells, cell)).max() < 0.2 * cell
+
+
+def test_cells_without_any_weight_are_hatched(figures: list[Any], tmp_path: Path) -> None:
+    weights = np.array([[0.5, 0.0, 1e-9], [0.0, 0.0, 1.0]])
+    plot_grid_attention(weights, np.ones((2, 2, 1)), ["a", "b"], tmp_path / "a.png", "line 3")
+    (axes,) = figures[0].axes
+    # A panel for the picture, and one for each word; the fourth cell has no weight.
+    assert [len(cells.get_paths()) for cells in axes.collections if cells.get_hatch()] == [0, 2, 3]
+    assert figures[0].get_suptitle() == "line 3"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 2, 2), (2, 30, 3), (50, 2, 4), (7, 7, 11)])
@@ -214,8 +224,9 @@ def test_a_point_between_gaps_of_a_long_curve_is_seen(figures: list[Any], tmp_pa
 
 def test_heat_map_names_its_units(figures: list[Any], tmp_path: Path) -> None:
     plot_attention(np.ones((1, 2)), ["我", "爱"], ["x"], tmp_path / "a.png", units="characters")
-    (label,) = [axes.get_ylabel() for axes in figures[0].axes if axes.get_ylabel()]
-    assert label == "attention\ncharacters"
+    plot, scale = figures[0].axes
+    assert scale.get_ylabel() == "attention\ncharacters"
+    assert (plot.get_xlabel(), plot.get_ylabel()) == ("source characters", "target characters")
 
 
 def test_words_are_drawn_in_the_fonts_that_have_them(
