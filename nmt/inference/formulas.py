@@ -11,20 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import nmt
-
 # Methods that compute a part; of those in its class, or else in its next base, the first counts.
 _METHODS: Final = ("_step", "compare", "forward", "score", "__call__")
 
 _QUOTED: Final = re.compile(r"``(.+?)``", re.DOTALL)
 _OPERATOR: Final = re.compile(r"[=+*/^]| \. |\w\(")
 _SOURCE: Final = re.compile(r"\(([^()]*\b(?:1[89]|20)\d\d\b[^()]*)\)")
-_PACKAGE: Final = Path(nmt.__file__).parent
+_PACKAGE: Final = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class PartFormula:
-    """What a part of a model computes, and where.
+    """The formulas of a part of a model, and the line that computes it.
 
     Attributes:
         name: its class.

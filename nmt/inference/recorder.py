@@ -1,4 +1,4 @@
-"""Every array that a model computes for one sentence, recorded by hooks on a copy of its modules.
+"""Recording of all arrays of one sentence, by hooks on a copy of the model's modules.
 
 The copy shares the weights. So the model itself stays as it is, and several threads may record at
 once. An array is named by the path of its module and a word, such as `decoder.attention.context`.
@@ -234,8 +234,10 @@ def _read_attention(module: BaseAttention, arguments: tuple[Any, ...], output: A
     memory = arguments[1]
     if isinstance(memory, Memory):
         yield "values", memory.values[0], True
-    elif isinstance(memory, Summary):
+    if isinstance(memory, Summary):
         yield "vector", memory.vector[0], True
+    else:
+        yield "weights", output.weights[0, 0], False
     yield "context", output.context[0, 0], False
 
 

@@ -19,6 +19,7 @@ from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read
 from nmt.inference.inputs import Input as Input, LineWarnings, Pair, no_report
 from nmt.inference.loading import build_reranker, load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
+from nmt.inference.trace import Trace
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
 from nmt.inference.windows import read_pairs, read_windows
 from nmt.nn.ensemble import Space
@@ -264,3 +265,12 @@ class Translator(PostProcessor):
         for sources, targets in read:
             self.require_attention()
             yield from self.align_encoded(sources, targets, with_scores=with_scores)
+
+    def trace(self, source: Source, *, prefix: str = "") -> Trace:
+        """Translate one sentence and return everything that is computed for it.
+
+        See `nmt.inference.tracing.trace_sentence`.
+        """
+        from nmt.inference.tracing import trace_sentence
+
+        return trace_sentence(self, source, prefix=prefix)

@@ -98,6 +98,11 @@ class BeamTree:
         self._open: dict[tuple[int, tuple[int, ...]], int] = {}
         self._unmet: dict[int, int] = {}
 
+    @property
+    def num_places(self) -> int:
+        """Return K, the places of the beam; of each group, in a diverse beam."""
+        return self._search.beam_size
+
     def best(self) -> BeamNode | None:
         """Return the last node of the best finished hypothesis; None if there is none."""
         fewest = min(self._unmet.values(), default=0)

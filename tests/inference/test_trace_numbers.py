@@ -206,7 +206,8 @@ def check_head(
         inner = np.tanh(check.linear(f"{at}.query_projection", query))
         moved = check.linear(f"{at}.direction", inner)[:, 0] / np.sqrt(query.shape[1])
         check.equal(f"{at}.weights", local_p(scores, (len(values) - 1) * sigmoid(moved)))
-    check.equal(f"{path}.context", check[f"{at}.weights"] @ values)
+    check.equal(f"{path}.weights", check[f"{at}.weights"])
+    check.equal(f"{path}.context", check[f"{path}.weights"] @ values)
     return check[f"{path}.context"]
 
 
@@ -224,6 +225,8 @@ def check_attention(
         check_head(check, f"{path}.heads.{i}", score, alignment, queries[i], keys[i], values[i])
         for i in range(heads)
     ]
+    heads_of = [check[f"{path}.heads.{i}.weights"] for i in range(heads)]
+    check.equal(f"{path}.weights", np.mean(heads_of, axis=0))
     joined = np.concatenate(contexts, axis=1)
     check.equal(f"{path}.context", check.linear(f"{path}.output_projection", joined))
     return check[f"{path}.context"]
