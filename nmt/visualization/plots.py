@@ -5,7 +5,6 @@ so plots need no display and keep no global figures.
 """
 
 import math
-import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,7 +34,6 @@ _MOST_WORDS_NAMED = 150
 _MOST_CHARACTERS_OF_LABEL = 40
 MOST_CHARACTERS_OF_TITLE = 120
 _POINTS_PER_INCH = 72
-_UNITS_WIDTH = 24  # characters per line of the colorbar label
 _SHARE_OF_FONT = 0.43  # font size per space of a word; 10 points at full size
 
 
@@ -60,7 +58,7 @@ def plot_attention(
         target_words: T words, down the side.
         path: output file; the suffix determines the format (.png, .pdf, .svg).
         title: title of the plot.
-        units: the kind of words, for the label of the colorbar.
+        units: the kind of words, for the labels of the axes.
 
     Raises:
         UserError: matplotlib is not installed, or the file cannot be written.
@@ -89,7 +87,7 @@ def plot_attention(
         axes.grid(which="minor", color="0.9", linewidth=0.5)
         axes.tick_params(which="both", length=0)
         scale = figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height))
-        scale.set_label("\n".join(["attention", *textwrap.wrap(units, _UNITS_WIDTH)]))
+        scale.set_label("attention")
         if title:
             figure.suptitle(shortened(title, MOST_CHARACTERS_OF_TITLE), parse_math=False)
 

@@ -9,8 +9,8 @@ from nmt.visualization.attention_view import AttentionView
 # one file that calls `nmt.register(name, …)`, and one line here.
 VIEWS: Final = {
     "lines": "lines.js",
-    "matrix": "matrix.js",
     "grid": "grid.js",
+    "matrix": "matrix.js",
 }
 
 # Heights in pixels of a page in a notebook.

@@ -13,10 +13,10 @@
   const orders = {
     line: ["Line", (view) => -view.line, () => ""],
     length: ["Length, longest first", length, (view) => String(length(view))],
-    score: ["Score, lowest first", (view) => -view.score, (view) => view.score.toFixed(2), "score"],
-    entropy: ["Entropy, highest first", (view) => view.entropy, (view) => view.entropy.toFixed(2), "entropy"],
-    coverage: ["Coverage, worst first", (view) => view.coverage_error, (view) => view.coverage_error.toFixed(2), "coverage_error"],
-    aer: ["Alignment error, worst first", (view) => view.aer, (view) => view.aer.toFixed(2), "aer"],
+    score: ["Score, lowest first", (view) => -view.score, (view) => nmt.decimal(view.score), "score"],
+    entropy: ["Entropy, highest first", (view) => view.entropy, (view) => nmt.decimal(view.entropy), "entropy"],
+    coverage: ["Coverage, worst first", (view) => view.coverage_error, (view) => nmt.decimal(view.coverage_error), "coverage_error"],
+    aer: ["Alignment error, worst first", (view) => view.aer, (view) => nmt.decimal(view.aer), "aer"],
   };
   const has = (view, field) => field === undefined || (view[field] !== null && view[field] !== undefined);
   const usable = Object.entries(orders).filter(([, [, , , field]]) => views.some((view) => has(view, field)));
@@ -90,7 +90,7 @@
     if (open !== null) items.get(open).button.removeAttribute("aria-current");
     open = view;
     items.get(view).button.setAttribute("aria-current", "true");
-    toggle.textContent = `Sentence ${places.format(view.line)} of ${places.format(total)}`;
+    toggle.textContent = `Sentence ${places.format(view.line)}`;
     const title = nmt.element("h2", { text: `Sentence ${places.format(view.line)}` });
     const step = (text, by) => nmt.element("button", { type: "button", class: "step", text, on: { click: () => move(by) } });
     const content = nmt.element("div", { class: "panel" });

@@ -36,10 +36,21 @@ const nmt = (() => {
     return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
   }
 
+  /** Return a text whose direction of writing does not change that of the text around it. */
+  function isolated(text) {
+    return `\u2068${shown(text)}\u2069`;
+  }
+
   /** Format a weight with three decimals; only an exact zero is `0`. */
   function number(weight) {
     if (weight === 0) return "0";
     return weight < 0.0005 ? "<0.001" : weight.toFixed(3);
+  }
+
+  /** Format another number with about three digits. */
+  function decimal(value) {
+    const text = value.toFixed(Math.abs(value) < 1 ? 3 : 2);
+    return Number(text) === 0 ? "0" : text.replace("-", "\u2212");
   }
 
   /** Return the step of the colour scale of a weight: 0 only for exact zeros, 10 at most. */
@@ -83,14 +94,16 @@ const nmt = (() => {
       weight: (s, t) => values[t * columns + s],
       column: (s) => part.target.map((_, t) => values[t * columns + s]),
       row: (t) => Array.from(values.subarray(t * columns, (t + 1) * columns)),
-      isPicked: (s, t) => view.picks_one && picked[t] === s,
+      isPicked: (s, t) => picked[t] === s,
       gold: (s, t) => {
         if (!isWords || !view.gold) return null;
         if (has(view.gold.sure, s, t)) return "sure";
         return has(view.gold.possible, s, t) ? "possible" : null;
       },
     };
-    const picked = view.picks_one && values ? part.target.map((_, t) => best(matrix.row(t))) : [];
+    // The mean of several heads has no position of its own.
+    const picks = view.picks_one && values && (head >= 0 || !part.heads);
+    const picked = picks ? part.target.map((_, t) => best(matrix.row(t))) : [];
     return matrix;
   }
 
@@ -116,7 +129,7 @@ const nmt = (() => {
   /** Describe what is pointed at, for the line above the views. */
   function describe(matrix, at) {
     if (at === null) return "Point at a word, or reach it with Tab and the arrow keys.";
-    const name = (side) => `“${shown(matrix[side][at[side]])}”`;
+    const name = (side) => `“${isolated(matrix[side][at[side]])}”`;
     if (at.source !== undefined && at.target !== undefined) {
       return `${name("target")} looks at ${name("source")}: ${number(matrix.weight(at.source, at.target))}`;
     }
@@ -126,7 +139,7 @@ const nmt = (() => {
       .filter(({ weight }) => weight > 0)
       .sort((one, two) => two.weight - one.weight)
       .slice(0, 3)
-      .map(({ weight, index }) => `${shown(matrix[side][index])} ${number(weight)}`);
+      .map(({ weight, index }) => `${isolated(matrix[side][index])} ${number(weight)}`);
     const total = row.reduce((sum, weight) => sum + weight, 0);
     if (side === "source") {
       const rest = matrix.isWords && total < 0.9995 ? [`rest ${number(1 - total)}`] : [];
@@ -223,7 +236,13 @@ const nmt = (() => {
 
   /** Return the two texts of a sentence. */
   function texts(view) {
-    const text = (side) => element("p", { class: `text ${side}`, dir: "auto", lang: view.languages?.[SIDES.indexOf(side)], text: view.text[SIDES.indexOf(side)] });
+    const text = (side) => {
+      const index = SIDES.indexOf(side);
+      const content = view.text[index];
+      const language = view.languages?.[index];
+      const scrolls = content.length > 400; // so the keyboard must reach it
+      return element("p", { class: `text ${side}`, dir: "auto", lang: language, text: content, tabindex: scrolls ? 0 : null });
+    };
     if (view.grid) return element("header", { class: "texts" }, text("target"));
     return element("header", { class: "texts" }, text("source"), text("target"));
   }
@@ -232,14 +251,14 @@ const nmt = (() => {
   function measures(view, head) {
     const part = head >= 0 ? view.by_head[head] : view;
     const rows = [
-      ["score", view.score, "The number that ranks translations"],
+      ["score", view.score, "Ranks translations; of a given pair, the log-probability per token"],
       ["log-probability", view.log_probability, "Of the target, by the model"],
       ["attention entropy", part.entropy, "In nats: 0 if each word looks at one place, larger if it looks around"],
       ["coverage error", part.coverage_error, "Mean distance from 1 of how much each source word was looked at"],
       ["alignment error", part.aer, "Alignment error rate against the gold links"],
     ].filter(([, value]) => value !== null && value !== undefined);
     const items = rows.map(([name, value, title]) =>
-      element("div", { title }, element("dt", { text: name }), element("dd", { text: value.toFixed(name === "alignment error" ? 3 : 2) })));
+      element("div", { title }, element("dt", { text: name }), element("dd", { text: decimal(value) })));
     return element("dl", { class: "measures" }, ...items);
   }
 
@@ -357,7 +376,7 @@ const nmt = (() => {
   }
 
   return {
-    SIDES, register, element, shape, shown, number, shade, bytes, weights, data, isLit, connected,
+    SIDES, register, element, shape, shown, number, decimal, shade, bytes, weights, data, isLit, connected,
     wordButton, choice, select, newSettings, showSentence, focusWord,
   };
 })();

@@ -7,6 +7,8 @@ nmt.register("grid", {
     const { matrix, view, settings } = context;
     const { rows, columns } = view.grid;
     const colours = nmt.bytes(view.grid.rgb);
+    const size = Math.max(6, Math.round(192 / columns)); // of a cell of a panel
+    const gap = columns <= 32 ? 2 : 0;
     const cells = matrix.source.map((_, index) => {
       const made = nmt.element("button", {
         type: "button", class: "pixel", tabindex: index ? -1 : 0, data: { side: "source", index },
@@ -18,7 +20,7 @@ nmt.register("grid", {
     const picture = nmt.element("div", { class: "picture", role: "group", "aria-label": "picture", data: { group: "row" } }, ...cells);
     picture.style.setProperty("--columns", columns);
     const panels = matrix.target.map((_, target) => {
-      const panel = nmt.element("canvas", { width: 16 * columns, height: 16 * rows, "aria-hidden": "true" });
+      const panel = nmt.element("canvas", { width: size * columns, height: size * rows, "aria-hidden": "true" });
       drawPanel(panel.getContext("2d"), matrix.row(target));
       return nmt.element("li", {}, nmt.wordButton(context, "target", target, panel));
     });
@@ -29,24 +31,29 @@ nmt.register("grid", {
     function drawPanel(canvas, row) {
       const largest = Math.max(1e-9, ...row);
       row.forEach((weight, index) => {
-        const [left, top] = [16 * (index % columns), 16 * Math.floor(index / columns)];
+        const [left, top] = [size * (index % columns), size * Math.floor(index / columns)];
         const share = weight / largest;
         const mixed = [0, 1, 2].map((channel) => Math.round(share * colours[3 * index + channel] + (1 - share) * 214));
-        canvas.fillStyle = weight > 0 ? `rgb(${mixed.join(" ")})` : "rgb(240 240 240)";
-        canvas.fillRect(left, top, 15, 15);
+        canvas.fillStyle = weight > 0 ? `rgb(${mixed.join(" ")})` : "rgb(242 242 242)";
+        canvas.fillRect(left, top, size - gap, size - gap);
         if (weight === 0) hatch(canvas, left, top);
       });
     }
 
     /** Mark a cell with a weight of exactly zero, which no colour can be mistaken for. */
     function hatch(canvas, left, top) {
-      canvas.strokeStyle = "rgb(150 150 150)";
+      canvas.save();
       canvas.beginPath();
-      for (const [x1, y1, x2, y2] of [[0, 15, 15, 0], [0, 7.5, 7.5, 0], [7.5, 15, 15, 7.5]]) {
-        canvas.moveTo(left + x1, top + y1);
-        canvas.lineTo(left + x2, top + y2);
+      canvas.rect(left, top, size - gap, size - gap);
+      canvas.clip();
+      canvas.strokeStyle = "rgb(165 165 165)";
+      canvas.beginPath();
+      for (let offset = 4; offset < 2 * size; offset += 8) {
+        canvas.moveTo(left + offset, top);
+        canvas.lineTo(left + offset - size, top + size);
       }
       canvas.stroke();
+      canvas.restore();
     }
 
     return () => {
@@ -58,7 +65,8 @@ nmt.register("grid", {
         one.classList.toggle("zero", weights !== null && weights[index] === 0);
         one.style.setProperty("--share", weights ? weights[index] / largest : 1);
         const isShown = weights !== null && weights[index] >= Math.max(settings.threshold, 0.01);
-        one.textContent = isShown && columns <= 8 ? weights[index].toFixed(2) : "";
+        const text = nmt.element("span", { text: isShown ? weights[index].toFixed(2) : "" });
+        one.replaceChildren(...(isShown && columns <= 8 ? [text] : []));
       });
       list.querySelectorAll("button").forEach((one, index) => {
         const weight = at?.source === undefined ? 0 : matrix.weight(at.source, index);

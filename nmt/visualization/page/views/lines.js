@@ -21,6 +21,7 @@ nmt.register("lines", {
     svg.append(...arcs);
     const box = nmt.element("div", { class: "lines" }, words.source.list, svg, words.target.list);
     box.style.setProperty("--rows", rows);
+    box.classList.toggle("long", rows > 40);
     root.append(box);
 
     function column(side) {
