@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "score": "compute the probability of given translations",
     "rescore": "rerank an n-best list, of nmt or another system",
     "align": "align the words of given translations by attention; plot it",
+    "trace": "show each step of the translation of one sentence, and its beam",
     "lexicon": "make the lexicon for `translate --shortlist`",
     "export": "export a run as one ONNX file, which runs without this package",
     "check": "check a configuration without training: sizes, memory, corpora",

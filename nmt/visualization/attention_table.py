@@ -31,10 +31,10 @@ def attention_table(
             do not fit.
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
-    sources = [_glyphs(word) for word in source_words]
-    targets = [_glyphs(word) for word in target_words]
-    margin = max(map(_width, targets), default=0) + 2
-    widths = [max(_width(word) + 2, _NUMBER_WIDTH) for word in sources]
+    sources = [split_glyphs(word) for word in source_words]
+    targets = [split_glyphs(word) for word in target_words]
+    margin = max(map(text_width, targets), default=0) + 2
+    widths = [max(text_width(word) + 2, _NUMBER_WIDTH) for word in sources]
     header = [sources]
     if margin + sum(widths) > width:
         widths = [3 if margin + 3 * len(sources) <= width else 2] * len(sources)
@@ -58,11 +58,11 @@ def _cell(weight: float, width: int) -> str:
 
 def _row(label: list[str], margin: int, cells: Sequence[list[str]], widths: Sequence[int]) -> str:
     fields = zip([label, *cells], [margin, *widths], strict=True)
-    text = "".join("".join(glyphs) + " " * (size - _width(glyphs)) for glyphs, size in fields)
+    text = "".join("".join(glyphs) + " " * (size - text_width(glyphs)) for glyphs, size in fields)
     return text.rstrip()
 
 
-def _glyphs(word: str) -> list[str]:
+def split_glyphs(word: str) -> list[str]:
     """Split a word into glyphs; combining characters stay with their base character."""
     glyphs: list[str] = []
     for character in word:
@@ -73,6 +73,6 @@ def _glyphs(word: str) -> list[str]:
     return glyphs
 
 
-def _width(glyphs: Iterable[str]) -> int:
+def text_width(glyphs: Iterable[str]) -> int:
     """Return the width in terminal columns; CJK characters and emoji take two."""
     return sum(2 if unicodedata.east_asian_width(glyph[0]) in "WF" else 1 for glyph in glyphs)
