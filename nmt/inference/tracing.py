@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nmt.core.errors import ConfigError, DataError
 from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS, UNK
 from nmt.data.formats.grids import Source
+from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.formulas import describe_part
 from nmt.inference.inputs import Input
 from nmt.inference.recorder import Recording, copy_structure, record
@@ -60,14 +61,11 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
         RunError: a module of the model cannot be copied.
     """
     runner = translator.runner
-    if not isinstance(runner.model, Model):
-        raise ConfigError("--ensemble: not supported by a trace; trace one run at a time")
-    if runner.precision == torch.int8:
-        raise ConfigError("int8: the weights are rounded; load the run in float32 to trace it")
+    original = _require_plain(runner)
     ids = translator.source_reader.encode_words(source).ids[: translator.max_source_length]
     if not len(ids):
         raise DataError("the sentence: is blank; give a text of at least one word")
-    model, search = copy_structure(runner.model), runner.search
+    model, search = copy_structure(original), runner.search
     tree = None if search.draws_samples else BeamTree(search)
     cpu = torch.device("cpu")
     watched = replace(runner, model=model, device=cpu, precision=torch.float32, workers=None)
@@ -78,8 +76,7 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
     parts = tuple(_parts(model, search))
     recording = record(model, ids, tokens)
     tokenizer = translator.target_tokenizer
-    if tree is not None and not tree.nodes:
-        tree = None
+    tree = tree if tree is not None and tree.nodes else None
     shown = sorted({node.token for node in tree.nodes} if tree else ())
     return Trace(
         text=(str(source), translation.text),
@@ -96,6 +93,15 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
         alignment=translation.alignment,
         lacks=tuple(_lacks(translator, tree, translation, recording)),
     )
+
+
+def _require_plain(runner: BatchRunner) -> Model:
+    """Return the model, if it is a single one that is not quantised."""
+    if not isinstance(runner.model, Model):
+        raise ConfigError("--ensemble: not supported by a trace; trace one run at a time")
+    if runner.precision == torch.int8:
+        raise ConfigError("int8: the weights are rounded; load the run in float32 to trace it")
+    return runner.model
 
 
 def _source_texts(translator: "Translator", source: Source, ids: Any) -> tuple[str, ...]:

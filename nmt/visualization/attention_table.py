@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.core.console import escape_controls
+
 _SHADES = ((0.75, "█"), (0.50, "▓"), (0.25, "▒"), (0.05, "░"))
 _NUMBER_WIDTH = 6  # width of a cell with shade, percentage and gap
 
@@ -66,9 +68,11 @@ def split_glyphs(word: str) -> list[str]:
     """Split a word into glyphs; combining characters stay with their base character."""
     glyphs: list[str] = []
     for character in word:
-        if glyphs and unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        if escape_controls(character) != character:  # must not reach the terminal
+            glyphs.append("\N{REPLACEMENT CHARACTER}")
+        elif glyphs and unicodedata.category(character) in ("Mn", "Me", "Cf"):
             glyphs[-1] += character
-        else:  # unprintable characters, such as escapes, must not reach the terminal
+        else:
             glyphs.append(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}")
     return glyphs
 

@@ -101,10 +101,8 @@ def _row_name(path: str) -> str:
 def _tree(tree: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each node of the beam, grouped by step."""
     places = tree["places"]
-    yield (
-        f"beam of {places}: at each step the {2 * places} likeliest continuations, with the "
-        "log-probability of the token and of the whole"
-    )
+    yield f"beam of {places}: the {2 * places} likeliest continuations of each step"
+    yield f"{_INDENT}log-probability of the token and of all tokens, reason, tokens"
     nodes = [dict(zip(tree["fields"], node, strict=True)) for node in tree["nodes"]]
     texts: dict[int | None, str] = {None: ""}
     stops = {tuple(stop) for stop in tree["stops"]}
@@ -123,7 +121,7 @@ def _tree(tree: Mapping[str, Any]) -> Iterator[str]:
         log_probabilities = node["token_log_probability"], node["log_probability"]
         numbers = "".join(f"{_number(value):>8}" for value in log_probabilities)
         reason = f"{node['reason']}{rule}"
-        yield f"{_INDENT}  {numbers}  {reason:<14}{texts[node['id']]}{penalty}{score}"
+        yield f"{_INDENT}  {numbers}  {reason:<12}  {texts[node['id']]}{penalty}{score}"
 
 
 def _part(part: Mapping[str, Any]) -> Iterator[str]:
