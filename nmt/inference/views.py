@@ -44,31 +44,22 @@ def view_of_alignment(
     if of_tokens is not None and log_probability is None:
         log_probability = math.fsum(of_tokens)
         score = log_probability / len(of_tokens)
-    tokens = None if alignment.units == "pieces" else alignment.tokens
-    head_links = tuple(map(hard_alignment, alignment.heads))
     text, grid = _text_and_grid(pair)
-    all_links = [alignment.links, *head_links]
+    all_links = [alignment.links, *map(hard_alignment, alignment.heads)]
+    rates = [count_links(links, gold).error_rate for links in all_links if gold is not None]
+    words, pieces = _matrices(alignment)
     return AttentionView(
         line,
-        Matrix(
-            alignment.source_words,
-            alignment.target_words,
-            alignment.weights,
-            np.stack(alignment.heads) if alignment.heads else None,
-        ),
-        None
-        if tokens is None
-        else Matrix(tokens.source, tokens.target, tokens.weights, tokens.heads),
+        words,
+        pieces,
         alignment.links,
-        head_links,
+        tuple(all_links[1:]),
         units=alignment.units,
         picks_one=alignment.picks_one,
         score=score,
         log_probability=log_probability,
         gold=None if gold is None else (gold.sure, gold.possible),
-        error_rates=tuple(
-            count_links(links, gold).error_rate for links in all_links if gold is not None
-        ),
+        error_rates=tuple(rates),
         grid=grid,
         text=text,
         languages=languages,
@@ -114,6 +105,16 @@ def translation_html(translation: Translation) -> str:
     )
     hint = "translate(…, with_alignments=True) shows the attention"
     return f"<ol>{rows}</ol><p><small>{hint}</small></p>"
+
+
+def _matrices(alignment: SentenceAlignment) -> tuple[Matrix, Matrix | None]:
+    """Return the attention between units, and between tokens unless they are the units."""
+    heads = np.stack(alignment.heads) if alignment.heads else None
+    words = Matrix(alignment.source_words, alignment.target_words, alignment.weights, heads)
+    tokens = alignment.tokens
+    if tokens is None or alignment.units == "pieces":
+        return words, None
+    return words, Matrix(tokens.source, tokens.target, tokens.weights, tokens.heads)
 
 
 def _text_and_grid(

@@ -61,7 +61,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class AttentionView:
-    """What a page shows of one sentence pair.
+    """One sentence pair as a page shows it.
 
     Attributes:
         line: number of the line, from 1.

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.visualization.plots import (
-    MOST_CHARACTERS_OF_TITLE,
     MOST_WORDS_AT_FULL_SIZE,
     open_figure,
     shortened,
@@ -61,7 +60,7 @@ def plot_grid_attention(
     panel_height = min(max(grid.shape[0] / grid.shape[1], 0.25), 4.0)
     step = panel_height + _TITLE_HEIGHT
     size = _PANEL_INCHES * num_across, _PANEL_INCHES * num_down * step
-    with open_figure(*size, path, [*words, title]) as figure:
+    with open_figure(*size, path, words, title) as figure:
         # All panels share one pair of axes, because laying out many takes seconds.
         axes = figure.add_subplot()
         axes.axis("off")
@@ -73,13 +72,9 @@ def plot_grid_attention(
             _hatch(axes, unseen[number], extent)
             name = shortened(word, _MOST_CHARACTERS_OF_PANEL)
             axes.text(left + 0.5, top - _GAP, name, ha="center", fontsize=10, parse_math=False)
-        axes.set(
-            xlim=(0.0, num_across * (1.0 + _GAP)),
-            ylim=(num_down * step - _TITLE_HEIGHT, -_TITLE_HEIGHT),
-        )
+        axes.set_xlim(0.0, num_across * (1.0 + _GAP))
+        axes.set_ylim(num_down * step - _TITLE_HEIGHT, -_TITLE_HEIGHT)
         figure.supxlabel(_GRID_LEGEND, fontsize=9)
-        if title:
-            figure.suptitle(shortened(title, MOST_CHARACTERS_OF_TITLE), parse_math=False)
 
 
 def grid_colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:

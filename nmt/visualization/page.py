@@ -12,14 +12,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from nmt.core.version import __version__
-from nmt.visualization.views import VIEWS
+from nmt.visualization.views import script as script, style as style
 
 if TYPE_CHECKING:
     from nmt.visualization.attention_view import AttentionView
@@ -75,17 +74,6 @@ def attention_page(
     output.write(tail)
 
 
-def style() -> str:
-    """Return the style sheet of all pages."""
-    return _read("page.css")
-
-
-def script(kind: str) -> str:
-    """Return the script of a page: the common part, the views, and the part of this kind."""
-    names = ["page.js", *(f"views/{name}" for name in VIEWS.values()), f"{kind}.js"]
-    return "\n".join(map(_read, names))
-
-
 def json_for_script(value: Any) -> Markup:
     """Return JSON that cannot close the `<script>` it is written into."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -127,7 +115,3 @@ def _hash(text: str) -> str:
     """Return the source expression of a content security policy that allows this text."""
     digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def _read(name: str) -> str:
-    return files("nmt.visualization").joinpath("page", name).read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ so plots need no display and keep no global figures.
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -32,7 +32,7 @@ _MARGIN_INCHES = 1.6
 MOST_WORDS_AT_FULL_SIZE = 60
 _MOST_WORDS_NAMED = 150
 _MOST_CHARACTERS_OF_LABEL = 40
-MOST_CHARACTERS_OF_TITLE = 120
+_MOST_CHARACTERS_OF_TITLE = 120
 _POINTS_PER_INCH = 72
 _SHARE_OF_FONT = 0.43  # font size per space of a word; 10 points at full size
 
@@ -65,7 +65,7 @@ def plot_attention(
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
     height, width = (_inches(len(words)) + _MARGIN_INCHES for words in (target_words, source_words))
-    with open_figure(width, height, path, [*source_words, *target_words, title]) as figure:
+    with open_figure(width, height, path, [*source_words, *target_words], title) as figure:
         axes = figure.add_subplot()
         # A square for each weight, from white (0) to dark blue (1).
         image = axes.imshow(
@@ -79,8 +79,7 @@ def plot_attention(
         axes.xaxis.tick_top()
         _name_words(axes.xaxis, source_words)
         _name_words(axes.yaxis, target_words)
-        axes.set_xlabel(f"source {units}")
-        axes.set_ylabel(f"target {units}")
+        axes.set(xlabel=f"source {units}", ylabel=f"target {units}")
         axes.xaxis.set_label_position("bottom")
         for label in axes.get_xticklabels():
             label.set(rotation=60, ha="left", rotation_mode="anchor")
@@ -88,8 +87,6 @@ def plot_attention(
         axes.tick_params(which="both", length=0)
         scale = figure.colorbar(image, ax=axes, shrink=min(1.0, 3.0 / height))
         scale.set_label("attention")
-        if title:
-            figure.suptitle(shortened(title, MOST_CHARACTERS_OF_TITLE), parse_math=False)
 
 
 def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path) -> None:
@@ -104,7 +101,7 @@ def plot_learning_curves(panels: Mapping[str, Mapping[str, Points]], path: Path)
         UserError: matplotlib is not installed, or the file cannot be written.
     """
     drawn = {title: curves for title, curves in panels.items() if any(curves.values())}
-    with open_figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path, drawn) as figure:
+    with open_figure(8.0, 2.6 * max(len(drawn), 1) + 0.4, path, list(drawn)) as figure:
         from matplotlib.ticker import MaxNLocator
 
         first, all_updates = None, set[float]()
@@ -171,9 +168,9 @@ def shortened(text: str, most: int) -> str:
 
 @contextmanager
 def open_figure(
-    width: float, height: float, path: Path, texts: Iterable[str]
+    width: float, height: float, path: Path, texts: Sequence[str], title: str = ""
 ) -> "Iterator[Figure]":
-    """Yield a figure with fonts for `texts`, and save it at the end; sizes are in inches."""
+    """Yield a figure with fonts for its texts, and save it at the end; sizes are in inches."""
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -182,12 +179,14 @@ def open_figure(
             "plots: matplotlib is not installed; install the extra `plots` (in the folder of nmt: "
             "pip install '.[plots]')"
         ) from error
-    with rc_context({"font.family": choose_families(texts)}), warnings.catch_warnings():
+    with rc_context({"font.family": choose_families([*texts, title])}), warnings.catch_warnings():
         # Missing glyphs are drawn as boxes, which `choose_families` has already reported.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # Labels that are wider than the figure enlarge it when it is saved.
         warnings.filterwarnings("ignore", message="constrained_layout not applied")
         figure = Figure(figsize=(width, height), dpi=_DOTS_PER_INCH, layout="constrained")
+        if title:
+            figure.suptitle(shortened(title, _MOST_CHARACTERS_OF_TITLE), parse_math=False)
         yield figure
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""Views of attention, and the frame that shows a page in a notebook."""
+"""Views of attention: the script and style of a page, and the frame that a notebook shows."""
 
 from html import escape
+from importlib.resources import files
 from typing import Final
 
 from nmt.visualization.attention_view import AttentionView
@@ -19,6 +20,17 @@ _OF_WORD = 34
 _MOST = 900
 
 
+def style() -> str:
+    """Return the style sheet of all pages."""
+    return _read("page.css")
+
+
+def script(kind: str) -> str:
+    """Return the script of a page: the common part, the views, and the part of this kind."""
+    names = ["page.js", *(f"views/{name}" for name in VIEWS.values()), f"{kind}.js"]
+    return "\n".join(map(_read, names))
+
+
 def notebook_html(view: AttentionView) -> str:
     """Return the page of one sentence in a frame, for the output of a notebook's cell.
 
@@ -34,3 +46,7 @@ def notebook_html(view: AttentionView) -> str:
         f'<iframe srcdoc="{page}" sandbox="allow-scripts" title="attention" width="100%" '
         f'height="{height}" style="border:0" loading="lazy"></iframe>'
     )
+
+
+def _read(name: str) -> str:
+    return files("nmt.visualization").joinpath("page", name).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from nmt.cli.align import open_arrays
+from nmt.cli.attention_outputs import open_arrays
 from nmt.cli.outputs import (
     check_files,
     find_descriptor,
@@ -249,7 +249,7 @@ def test_arrays_go_into_a_named_pipe(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
     reader.start()
     with open_arrays(fifo) as append:
-        append(np.ones((2, 3)))
+        append("line_1", np.ones((2, 3)))
     reader.join()
     assert np.load(io.BytesIO(read[0]))["line_1"].tolist() == [[1.0] * 3] * 2
     assert os.listdir(tmp_path) == ["fifo"]
@@ -260,7 +260,7 @@ def test_arrays_are_appended_to_existing_ones(tmp_path: Path) -> None:
         (tmp_path / "log").open("ab") as file,
         open_arrays(Path(f"/dev/fd/{file.fileno()}")) as append,
     ):
-        append(np.ones((2, 3)))
+        append("line_1", np.ones((2, 3)))
     assert np.load(tmp_path / "log")["line_1"].sum() == 6
 
 
