@@ -1,0 +1,213 @@
+"""Documents: text with lines, indents and links, or HTML, translated sentence by sentence.
+
+A document is split into segments, which are sentences without the links in them. What is between
+segments stays as it is. `translate_document` is a generator, so that a command can translate the
+segments at once, and a server can wait for its queue.
+"""
+
+import html
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from unicodedata import east_asian_width
+
+from nmt.inference.inputs import Input
+from nmt.inference.translation import Translation
+from nmt.text.html_text import find_texts
+from nmt.text.protected import find_numbers, lacks_numbers, split_links, split_numbers
+from nmt.text.sentences import split_sentences
+
+DocumentFormat = Literal["text", "html"]
+
+_LINE_BREAK: Final = re.compile("[ \t]*[\n-\r\x1c-\x1e\x85\u2028\u2029]\\s*")  # a blank, in HTML
+
+
+@dataclass(frozen=True)
+class DocumentOptions:
+    """How a document is split, and what a translation must keep.
+
+    Attributes:
+        format: text or html.
+        language: BCP 47 tag of the source, which selects abbreviations; None: not known.
+        splits: split lines into sentences.
+        protects: keep links, e-mail addresses and numbers as they are.
+        can_require: whether the translator accepts `Input.phrases`. A translation without a number
+            of its source is then tried again with this number required.
+    """
+
+    format: DocumentFormat = "text"
+    language: str | None = None
+    splits: bool = True
+    protects: bool = True
+    can_require: bool = False
+
+
+@dataclass(frozen=True)
+class DocumentResult:
+    """A translated document.
+
+    Attributes:
+        text: of the whole document.
+        segments: sources and their translations, in order.
+    """
+
+    text: str
+    segments: list[tuple[str, Translation]]
+
+
+@dataclass
+class _Segment:
+    """Text that is translated as one line; `parts` replace it if it was split at its numbers."""
+
+    original: str
+    source: str
+    touches_next: bool = False  # the next sentence follows without a blank
+    translation: Translation | None = None
+    parts: "list[str | _Segment]" = field(default_factory=list)
+
+    def list_segments(self) -> "Iterator[_Segment]":
+        if self.parts:
+            yield from (part for part in self.parts if isinstance(part, _Segment))
+        else:
+            yield self
+
+    def lacks_numbers(self) -> bool:
+        return self.translation is None or lacks_numbers(self.source, self.translation.text)
+
+    def write(self) -> str:
+        if self.parts:
+            written = _write(self.parts)
+        else:
+            assert self.translation is not None, "every segment is translated"
+            written = self.translation.text
+        if written == self.source:
+            return self.original
+        needs_blank = self.touches_next and written and east_asian_width(written[-1]) not in "WF"
+        return written + " " if needs_blank else written
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A line, or a text of HTML, as segments and what is between them."""
+
+    original: str
+    parts: list[str | _Segment]
+    is_html: bool = False
+
+    def write(self) -> str:
+        written = _write(self.parts)
+        if not self.is_html:
+            return written
+        # Text that is unchanged keeps the way in which its characters were written.
+        unescaped = html.unescape(self.original)
+        return self.original if written == unescaped else html.escape(written, quote=False)
+
+
+def translate_document(
+    text: str, options: DocumentOptions
+) -> Generator[list[Input], Sequence[Translation], DocumentResult]:
+    """Translate a document; yields lines to translate, and is sent their translations.
+
+    There are at most three rounds. The first one has all segments. If a number is missing in a
+    translation, the next ones require it, and at last translate what is between the numbers.
+    """
+    texts = list(_read(text, options))
+    segments = [part for one in texts for part in one.parts if isinstance(part, _Segment)]
+    if segments:
+        translations = yield [Input(segment.source) for segment in segments]
+        for segment, translation in zip(segments, translations, strict=True):
+            segment.translation = translation
+    if options.protects:
+        yield from _restore_numbers(segments, can_require=options.can_require)
+    return DocumentResult(
+        "".join(one.write() for one in texts),
+        [
+            (part.source, part.translation)
+            for segment in segments
+            for part in segment.list_segments()
+            if part.translation is not None
+        ],
+    )
+
+
+def run_document(
+    text: str, options: DocumentOptions, translate: Callable[[list[Input]], Sequence[Translation]]
+) -> DocumentResult:
+    """Translate a document with a function that translates lines."""
+    rounds = translate_document(text, options)
+    try:
+        lines = next(rounds)
+        while True:
+            lines = rounds.send(translate(lines))
+    except StopIteration as end:
+        result: DocumentResult = end.value
+        return result
+
+
+def _restore_numbers(
+    segments: list[_Segment], *, can_require: bool
+) -> Generator[list[Input], Sequence[Translation], None]:
+    lacking = [segment for segment in segments if segment.lacks_numbers()]
+    if can_require and lacking:
+        numbers = [dict.fromkeys(find_numbers(segment.source)) for segment in lacking]
+        translations = yield [
+            Input(segment.source, phrases=tuple(required))
+            for segment, required in zip(lacking, numbers, strict=True)
+        ]
+        for segment, translation in zip(lacking, translations, strict=True):
+            segment.translation = translation
+        lacking = [segment for segment in lacking if segment.lacks_numbers()]
+    for segment in lacking:
+        segment.parts = list(_segments(split_numbers(segment.source)))
+    between = [part for segment in lacking for part in segment.list_segments()]
+    if between:
+        translations = yield [Input(part.source) for part in between]
+        for part, translation in zip(between, translations, strict=True):
+            part.translation = translation
+
+
+def _read(text: str, options: DocumentOptions) -> Iterator[_Text]:
+    """Yield the texts of a document, and as texts without segments what is between them."""
+    if options.format == "text":
+        for line in text.splitlines(keepends=True):
+            yield _Text(line, list(_split(line, options)))
+        return
+    done = 0
+    for start, end in find_texts(text):
+        yield _Text("", [text[done:start]])
+        original = text[start:end]
+        yield _Text(original, list(_split(html.unescape(original), options)), is_html=True)
+        done = end
+    yield _Text("", [text[done:]])
+
+
+def _split(text: str, options: DocumentOptions) -> Iterator[str | _Segment]:
+    """Split a line, or a text of HTML, into segments and what is between them."""
+    sentences = split_sentences(text, options.language) if options.splits else [text]
+    for sentence in sentences:
+        parts = split_links(sentence) if options.protects else [(sentence, False)]
+        found = list(_segments(parts))
+        last = found[-1]
+        if isinstance(last, _Segment) and sentence is not sentences[-1]:
+            last.touches_next = True
+        yield from found
+
+
+def _segments(parts: Sequence[tuple[str, bool]]) -> Iterator[str | _Segment]:
+    """Yield parts as segments, without the blanks around them; keep those without a letter."""
+    for part, is_kept in parts:
+        core = part.strip()
+        if is_kept or not any(map(str.isalpha, core)):
+            yield part
+            continue
+        start = part.index(core)
+        if start:
+            yield part[:start]
+        yield _Segment(core, _LINE_BREAK.sub(" ", core))
+        if end := part[start + len(core) :]:
+            yield end
+
+
+def _write(parts: Sequence[str | _Segment]) -> str:
+    return "".join(part if isinstance(part, str) else part.write() for part in parts)

@@ -1,0 +1,56 @@
+from time import process_time
+
+import pytest
+from hypothesis import given, strategies as st
+
+from nmt.text.protected import find_numbers, lacks_numbers, split_links, split_numbers
+
+LINKS = {
+    "See https://nmt.org/a?b=1&c=2#d.": ["https://nmt.org/a?b=1&c=2#d"],
+    "(see http://x.org/Tom_(cat))": ["http://x.org/Tom_(cat)"],
+    "www.example.org, ftp://x.org/y!": ["www.example.org", "ftp://x.org/y"],
+    "Write to tom.cat+1@example.co.uk.": ["tom.cat+1@example.co.uk"],
+    "请写信到tom@example.org。": ["tom@example.org"],
+    "请看https://x.org/猫。": ["https://x.org/猫"],
+    "„https://x.org“": ["https://x.org"],
+    "tom@home, a@b, @tom, http: //x": [],
+}
+NUMBERS = {
+    "In 1990, 3.5 or 1,000.": ["1990", "3.5", "1,000"],
+    "12:30 on 30/11/2026": ["12:30", "30/11/2026"],
+    "B2B, 3D, x_1": [],
+    "有3个，2024年": ["3", "2024"],
+    "50% of $7 -2": ["50", "7", "2"],
+    "٣ ٤": ["٣", "٤"],
+}
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_links_and_addresses_are_found(text: str) -> None:
+    assert [part for part, is_link in split_links(text) if is_link] == LINKS[text]
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_numbers_are_found(text: str) -> None:
+    assert find_numbers(text) == NUMBERS[text]
+
+
+@given(st.text("ab @.:/-_%()w13,", max_size=40) | st.text())
+def test_parts_are_the_text(text: str) -> None:
+    assert "".join(part for part, _ in split_links(text)) == text
+    assert "".join(part for part, _ in split_numbers(text)) == text
+
+
+def test_a_number_is_needed_as_often_as_in_the_source() -> None:
+    assert lacks_numbers("2 of 2", "2 von zwei")
+    assert not lacks_numbers("2 of 2", "2, 2 und 3")
+    assert lacks_numbers("3.5", "3,5")
+
+
+@pytest.mark.parametrize("text", ["a.", "a@", "http://)", "1.", "www.", ")"])
+def test_time_is_linear(text: str) -> None:
+    start = process_time()
+    split_links(text * 100_000)
+    split_links("http://" + text * 100_000)
+    split_numbers(text * 100_000)
+    assert process_time() - start < 3
