@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DOCS := .venv/.docs
+BROWSER := .venv/.browser
+AXE := 4.14.1
+AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f8c22a0dab86ee6a6f64b8afbe804b214d36db85a2826965edfb3a0b9d546b5
 
 PAIRS ?= 10000 100000 1000000
 
-.PHONY: help install demo test test-slow benchmark check format reference docs clean
+.PHONY: help install demo test test-slow benchmark check format reference docs browser clean
 
 help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
@@ -19,6 +22,7 @@ help:
 	@echo "make format     format the code"
 	@echo "make reference  write configs/reference.yaml anew from the code"
 	@echo "make docs       build the site of docs/ in site/, with the API; nothing is fetched by its pages"
+	@echo "make browser    what the tests of pages in a browser need, besides Chromium and npm"
 	@echo "make clean      delete what the tools left behind (no runs, no data, not .venv)"
 
 # Made anew only when what is to be installed changes.
@@ -73,6 +77,20 @@ $(DOCS): $(INSTALLED)
 docs: $(DOCS)
 	$(BIN)/mkdocs build --strict
 	$(BIN)/python -m pytest -q tests/integration/test_site.py
+
+# Playwright without a browser (it uses the installed Chromium), and axe-core, which checks pages.
+# axe-core has another licence (MPL-2.0), so it is never a part of the repository.
+$(BROWSER): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[browser]"
+	rm -rf .venv/axe && mkdir .venv/axe
+	cd .venv/axe && npm pack --silent axe-core@$(AXE)
+	cd .venv/axe && echo "$(AXE_SHA512)  axe-core-$(AXE).tgz" | sha512sum --check --quiet
+	cd .venv/axe && tar xzf axe-core-$(AXE).tgz package/axe.min.js package/LICENSE
+	@touch $@
+
+browser: $(BROWSER)
+	chromium --version
+	$(BIN)/python -m playwright --version
 
 clean:
 	rm -rf build dist site nmt.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -48,7 +48,7 @@ def test_code_lines_by_hand() -> None:
 
 def test_hardly_anything_is_loose() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 3
-    assert len([path for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]) <= 18
+    assert len([path for path in PACKAGE.iterdir() if (path / "__init__.py").exists()]) <= 19
 
 
 def test_no_file_is_longer_than_300_lines() -> None:
