@@ -34,13 +34,18 @@ if TYPE_CHECKING:
     from nmt.inference.translator import Translator
 
 _NUM_LIKELIEST: Final = 5
+_ENCODER_CELL: Final = "cell of the encoder"
+_DECODER_CELL: Final = "cell of the decoder"
+# The kinds of parts, in the order in which they are described.
 _KINDS: Final[dict[str, type[Any]]] = {
+    _ENCODER_CELL: Cell,
     "encoder": Encoder,
     "bridge": Bridge,
-    "decoder": Decoder,
-    "attention": BaseAttention,
     "score": Score,
     "alignment": Alignment,
+    "attention": BaseAttention,
+    _DECODER_CELL: Cell,
+    "decoder": Decoder,
 }
 
 
@@ -170,11 +175,12 @@ def _parts(model: Model, search: Search) -> Iterator[TracedPart]:
     found: dict[tuple[str, type[Any]], list[str]] = {}
     for path, module in model.named_modules():
         kind = next((kind for kind, base in _KINDS.items() if isinstance(module, base)), None)
-        if isinstance(module, Cell):
-            kind = "cell of the decoder" if path.startswith("decoder.") else "cell of the encoder"
+        if kind == _ENCODER_CELL and path.startswith("decoder."):
+            kind = _DECODER_CELL
         if kind is not None:
             found.setdefault((kind, type(module)), []).append(path)
-    for (kind, part), paths in found.items():
+    order = list(_KINDS)
+    for (kind, part), paths in sorted(found.items(), key=lambda item: order.index(item[0][0])):
         yield TracedPart(kind, tuple(paths), describe_part(part))
     yield TracedPart("length penalty", (), describe_part(type(search.scoring.length)))
     if not isinstance(search.scoring.coverage, NoCoverage):

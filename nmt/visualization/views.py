@@ -14,6 +14,9 @@ VIEWS: Final = {
     "matrix": "matrix.js",
 }
 
+# Scripts of a kind of page that its own script needs.
+_FURTHER_SCRIPTS: Final = {"trace": ("tree.js",)}
+
 # Heights in pixels of a page in a notebook.
 _MARGIN = 420
 _OF_WORD = 34
@@ -27,7 +30,8 @@ def style() -> str:
 
 def script(kind: str) -> str:
     """Return the script of a page: the common part, the views, and the part of this kind."""
-    names = ["page.js", *(f"views/{name}" for name in VIEWS.values()), f"{kind}.js"]
+    views = [f"views/{name}" for name in VIEWS.values()]
+    names = ["page.js", *views, *_FURTHER_SCRIPTS.get(kind, ()), f"{kind}.js"]
     return "\n".join(map(_read, names))
 
 
