@@ -38,7 +38,7 @@
       return nmt.element(
         "button", { type: "button", class: "strip-word", tabindex: index ? -1 : 0, data: { step: index }, on: { click: () => open(index) } },
         nmt.element("span", { class: "hidden", text: `Step ${index + 1}: ` }),
-        nmt.element("bdi", { text: step.word || " " }), bar,
+        nmt.element("bdi", { text: nmt.token(step.word) }), bar,
         nmt.element("span", { class: "share", text: nmt.figure(step.probability) }),
       );
     }
@@ -65,7 +65,7 @@
       const step = view.steps[state.step];
       const title = nmt.element(
         "h3", { class: "step-title" },
-        `Step ${state.step + 1}: after `, quoted(step.previous), " comes ", quoted(step.word),
+        `Step ${state.step + 1}: after `, quoted(nmt.token(step.previous)), " comes ", quoted(nmt.token(step.word)),
         nmt.element("span", { class: "muted", text: ` probability ${nmt.figure(step.probability)}` }),
       );
       const cards = [...groups(view).map(([path, arrays]) => card(path, arrays, step)), nextCard(step)];
@@ -86,7 +86,8 @@
         if (array.shape.length > 2 || word === "weights" || word === "scores") continue;
         body.push(vector(NAMES[name] ?? NAMES[word] ?? readable(word), array, state.step));
       }
-      const title = TITLES[path] ?? path.replace(/^decoder\.cells\.(\d+)$/, (_, layer) => `Recurrent cell, layer ${Number(layer) + 1}`);
+      const isFixed = isAttention && view.attention === null;
+      const title = isFixed ? "Context" : TITLES[path] ?? path.replace(/^decoder\.cells\.(\d+)$/, (_, layer) => `Recurrent cell, layer ${Number(layer) + 1}`);
       return nmt.element("section", { class: `card${isAttention ? " wide" : ""}`, data: { part: path } }, nmt.element("h4", { text: title }), ...own.map(formulaOf), ...body);
     }
 
@@ -115,7 +116,7 @@
         const score = nmt.element("td", { class: "score" }, nmt.element("span", { text: scores ? nmt.figure(scores[source]) : "–" }));
         if (scores) score.append(signedBar(scores[source] / largest));
         const weight = nmt.element("td", { class: weights[source] === 0 ? "weight zero" : "weight" }, nmt.element("span", { text: nmt.figure(weights[source]) }), bar);
-        return nmt.element("tr", { data: { source, weight: weights[source] ?? "" } }, nmt.element("th", { scope: "row" }, nmt.element("bdi", { text: word || " " })), score, weight);
+        return nmt.element("tr", { data: { source, weight: weights[source] ?? "" } }, nmt.element("th", { scope: "row" }, nmt.element("bdi", { text: nmt.token(word) })), score, weight);
       });
       const head = nmt.element("tr", {}, ...["Source", "Score", "Weight"].map((text) => nmt.element("th", { scope: "col", text })));
       const caption = nmt.element("caption", { class: "hidden", text: "Score and weight of each source token" });
@@ -132,7 +133,7 @@
         const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
         bar.style.setProperty("--share", one.probability ?? 0);
         const isTaken = one.word === step.word;
-        const content = [nmt.element("bdi", { text: one.word || " " }), bar, nmt.element("span", { class: "share", text: nmt.figure(one.probability) })];
+        const content = [nmt.element("bdi", { text: nmt.token(one.word) }), bar, nmt.element("span", { class: "share", text: nmt.figure(one.probability) })];
         if (one.prefix === null || (force === null && one.command === null)) {
           return nmt.element("li", { class: isTaken ? "taken" : null }, nmt.element("span", { class: "next-word" }, ...content));
         }
@@ -269,7 +270,7 @@
       const isTokens = array.rows.length === view.source.length && !name.startsWith("encoder.layers.");
       const rows = array.rows.map((row, index) => nmt.element(
         "tr", {},
-        nmt.element("th", { scope: "row" }, nmt.element("bdi", { text: (isTokens ? view.source[index] : String(index + 1)) || " " })),
+        nmt.element("th", { scope: "row" }, nmt.element("bdi", { text: isTokens ? nmt.token(view.source[index]) : String(index + 1) })),
         ...row.map((value) => nmt.element("td", { text: nmt.figure(value) })),
       ));
       const caption = nmt.element("caption", { class: "hidden", text: name });

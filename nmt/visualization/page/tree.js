@@ -21,6 +21,12 @@
     return `${value < 0 ? "−" : ""}${text.replace("e-", "e−")}`;
   };
 
+  /** Return a token as text; one without a glyph as its code points. */
+  nmt.token = (text) => {
+    if (!/^[\p{C}\p{M}\p{Z}]*$/u.test(text)) return text;
+    return Array.from(text, (one) => `U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`).join(" ") || "(empty)";
+  };
+
   /** Return the tree of a trace: a picture to explore, and a table with all numbers. */
   nmt.beamTree = (view) => {
     const { fields, nodes: rows, stops, best } = view.tree;
@@ -54,7 +60,7 @@
     }
 
     function textOf(node) {
-      return path(node).map((one) => one.token).join(" ");
+      return path(node).map((one) => nmt.token(one.token)).join(" ");
     }
 
     function inBeam(node) {
@@ -108,7 +114,7 @@
           type: "button", class: `beam-node ${kind} ${node.reason === "finished" ? "ends" : ""}`, data: { node: node.id, reason: node.reason },
           on: { pointerenter: () => show(node), focus: () => show(node), click: () => show(node), pointerleave: () => show(null), blur: () => show(null) },
         },
-        nmt.element("bdi", { text: node.token || " " }),
+        nmt.element("bdi", { text: nmt.token(node.token) }),
         nmt.element("span", { class: "share", "aria-hidden": "true", text: Math.exp(node.token_log_probability).toFixed(2) }),
         nmt.element("span", { class: "hidden", text: `, ${node.reason}` }),
       );
@@ -142,7 +148,7 @@
     function nodeTable() {
       const columns = [
         ["Step", (node) => node.step + 1], ...(groups.length > 1 ? [["Group", (node) => node.group + 1]] : []),
-        ["After", (node) => textOf(byId.get(node.parent))], ["Token", (node) => node.token], ["Reason", (node) => (node.rule ? `${node.reason} (${node.rule})` : node.reason)],
+        ["After", (node) => textOf(byId.get(node.parent))], ["Token", (node) => nmt.token(node.token)], ["Reason", (node) => (node.rule ? `${node.reason} (${node.rule})` : node.reason)],
         ["Log-probability of the token", (node) => nmt.figure(node.token_log_probability)], ["of all", (node) => nmt.figure(node.log_probability)],
         ["Penalty", (node) => nmt.figure(node.penalty)], ["Score", (node) => (node.score === null ? "" : nmt.figure(node.score))],
       ];
