@@ -33,7 +33,8 @@ examples:
   echo 'Tom chases Jerry.' | nmt translate runs/toy
   nmt translate runs/toy book.en -o book.de --beam-size 10
   nmt translate runs/toy book.en.gz --alignments book.align > book.de
-  nmt translate runs/toy book.en -o book.de --html book.html
+  nmt translate runs/toy book.en -o book.de --html page.html
+  nmt translate runs/toy book.html -o buch.html --document
   nmt translate runs/toy book.en --n-best 5 --length-penalty 0.8
   nmt translate runs/toy book.en --search sampling --set search.top_k=10 --n-best 20
   nmt translate runs/one book.en --ensemble runs/two --ensemble runs/three
@@ -64,6 +65,7 @@ from nmt.cli.arguments import (
     whole_number,
 )
 from nmt.cli.attention_outputs import html_lines, open_page, page_path, require_page
+from nmt.cli.documents import DocumentArguments, require_document, translate_documents
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arguments(SearchArguments, RunArguments):
+class Arguments(DocumentArguments, SearchArguments, RunArguments):
     """Arguments of the command."""
 
     input: list[str] = positional(
@@ -163,13 +165,16 @@ class Arguments(SearchArguments, RunArguments):
 
 def run(arguments: Arguments) -> int:
     """Translate the input as a stream; under torchrun, only the first process reads and writes."""
+    require_document(arguments)
     if os.path.isfile(arguments.run):
         from nmt.cli.translate_exported import translate_exported
 
         return translate_exported(arguments)
     opened = arguments.open_run()
     _check(opened.config, arguments)
-    if is_first():
+    if arguments.document:
+        translate_documents(opened, arguments)
+    elif is_first():
         _translate(opened, arguments)
     else:
         translator = _load(opened, arguments)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from nmt.cli import inputs
 from nmt.cli.arguments import flag_of
+from nmt.cli.documents import read_documents, write_documents
 from nmt.cli.output_formats import TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
@@ -16,9 +17,19 @@ if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
 
 _FILES: Final = ("plugins", "run", "input", "output", "line_buffered", "max_line_bytes")
+_DOCUMENT: Final = ("document", "no_split", "no_protect")
 _MACHINE: Final = ("batch_tokens", "precision", "device")
 # Arguments that an exported model supports.
-_SUPPORTED: Final = (*_FILES, *_MACHINE, "scores", "json", "n_best", "beam_size", "search")
+_SUPPORTED: Final = (
+    *_FILES,
+    *_DOCUMENT,
+    *_MACHINE,
+    "scores",
+    "json",
+    "n_best",
+    "beam_size",
+    "search",
+)
 # Arguments that are fixed when the model is exported.
 _FIXED: Final = ("checkpoint", "shortlist", "length_penalty", "options")
 
@@ -40,7 +51,6 @@ def translate_exported(arguments: "Arguments") -> int:
         raise UserError("torchrun: not supported by an exported model; start nmt without it")
     inputs.require_line_buffering(arguments)
     check_files({"-o": arguments.output}, [arguments.run, *inputs.input_files(arguments.input)])
-    lines = inputs.read_text(arguments.input, arguments.max_line_bytes)
 
     from nmt.export.exported_translator import ExportedTranslator
     from nmt.inference.inputs import LineWarnings
@@ -53,6 +63,14 @@ def translate_exported(arguments: "Arguments") -> int:
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: fixed to {translator.description.precision}; leave it out")
+    if arguments.document:
+        write_documents(
+            read_documents(arguments.input),
+            arguments,
+            lambda lines: translator.translate([str(line.source) for line in lines]),
+        )
+        return 0
+    lines = inputs.read_text(arguments.input, arguments.max_line_bytes)
     with (
         open_output(arguments.output) as output,
         inputs.progress_bar(arguments) as progress,

@@ -9,14 +9,19 @@ import html
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from unicodedata import east_asian_width
 
+from nmt.core.special_tokens import UNK
+from nmt.core.writing_systems import is_punctuation
 from nmt.inference.inputs import Input
 from nmt.inference.translation import Translation
 from nmt.text.html_text import find_texts
 from nmt.text.protected import find_numbers, lacks_numbers, split_links, split_numbers
 from nmt.text.sentences import split_sentences
+
+if TYPE_CHECKING:
+    from nmt.inference.translator import Translator
 
 DocumentFormat = Literal["text", "html"]
 
@@ -32,15 +37,16 @@ class DocumentOptions:
         language: BCP 47 tag of the source, which selects abbreviations; None: not known.
         splits: split lines into sentences.
         protects: keep links, e-mail addresses and numbers as they are.
-        can_require: whether the translator accepts `Input.phrases`. A translation without a number
-            of its source is then tried again with this number required.
+        requirable: returns whether a number can be required in a translation (`Input.phrases`). A
+            translation without the numbers of its source is then tried again with them; None: no
+            number can be required (see `requirable_numbers`).
     """
 
     format: DocumentFormat = "text"
     language: str | None = None
     splits: bool = True
     protects: bool = True
-    can_require: bool = False
+    requirable: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def translate_document(
         for segment, translation in zip(segments, translations, strict=True):
             segment.translation = translation
     if options.protects:
-        yield from _restore_numbers(segments, can_require=options.can_require)
+        yield from _restore_numbers(segments, options.requirable)
     return DocumentResult(
         "".join(one.write() for one in texts),
         [
@@ -145,18 +151,28 @@ def run_document(
         return result
 
 
+def requirable_numbers(translator: "Translator") -> Callable[[str], bool] | None:
+    """Return which numbers a translator can be required to write; None: its search cannot."""
+    if not translator.runner.search.supports_phrases:
+        return None
+    return lambda number: UNK not in translator.target_tokenizer.encode(number)
+
+
 def _restore_numbers(
-    segments: list[_Segment], *, can_require: bool
+    segments: list[_Segment], requirable: Callable[[str], bool] | None
 ) -> Generator[list[Input], Sequence[Translation], None]:
     lacking = [segment for segment in segments if segment.lacks_numbers()]
-    if can_require and lacking:
-        numbers = [dict.fromkeys(find_numbers(segment.source)) for segment in lacking]
-        translations = yield [
-            Input(segment.source, phrases=tuple(required))
+    if requirable is not None:
+        numbers = [tuple(dict.fromkeys(find_numbers(segment.source))) for segment in lacking]
+        again = [
+            (segment, Input(segment.source, phrases=required))
             for segment, required in zip(lacking, numbers, strict=True)
+            if all(map(requirable, required))
         ]
-        for segment, translation in zip(lacking, translations, strict=True):
-            segment.translation = translation
+        if again:
+            translations = yield [line for _, line in again]
+            for (segment, _), translation in zip(again, translations, strict=True):
+                segment.translation = translation
         lacking = [segment for segment in lacking if segment.lacks_numbers()]
     for segment in lacking:
         segment.parts = list(_segments(split_numbers(segment.source)))
@@ -195,18 +211,25 @@ def _split(text: str, options: DocumentOptions) -> Iterator[str | _Segment]:
 
 
 def _segments(parts: Sequence[tuple[str, bool]]) -> Iterator[str | _Segment]:
-    """Yield parts as segments, without the blanks around them; keep those without a letter."""
-    for part, is_kept in parts:
-        core = part.strip()
-        if is_kept or not any(map(str.isalpha, core)):
+    """Yield parts as segments, without the blanks around them; keep those without a letter.
+
+    Punctuation between a segment and a link or number is kept, so that the two stay separate.
+    """
+    for number, (part, is_kept) in enumerate(parts):
+        if is_kept or not any(map(str.isalpha, part)):
             yield part
             continue
-        start = part.index(core)
+        start, end = 0, len(part)
+        while part[start].isspace() or (number > 0 and is_punctuation(part[start])):
+            start += 1
+        is_last = number == len(parts) - 1
+        while part[end - 1].isspace() or (not is_last and is_punctuation(part[end - 1])):
+            end -= 1
         if start:
             yield part[:start]
-        yield _Segment(core, _LINE_BREAK.sub(" ", core))
-        if end := part[start + len(core) :]:
-            yield end
+        yield _Segment(part[start:end], _LINE_BREAK.sub(" ", part[start:end]))
+        if end < len(part):
+            yield part[end:]
 
 
 def _write(parts: Sequence[str | _Segment]) -> str:

@@ -150,18 +150,26 @@ def test_links_and_addresses_are_never_sent() -> None:
     assert run_document(text, TEXT, recorder).text == (
         "SEE https://x.org/a_b AND tom@x.org, OR www.x.org."
     )
-    assert recorder.rounds == [["see", "and", ", or"]]
+    assert recorder.rounds == [["see", "and", "or"]]
 
 
-def test_a_missing_number_is_required_and_then_kept_by_splitting() -> None:
+@pytest.mark.parametrize("known", [{"1990", "3"}, {"1990"}, None])
+def test_a_missing_number_is_required_and_then_kept_by_splitting(known: set[str] | None) -> None:
     source = "in 1990 tom had 3 cats"
-    for can_require, rounds in ((True, 3), (False, 2)):
-        recorder = Recorder({source: "nichts", "in": "IN", "tom had": "TOM HAD", "cats": "CATS"})
-        options = DocumentOptions(can_require=can_require)
-        assert run_document(source, options, recorder).text == "IN 1990 TOM HAD 3 CATS"
-        assert len(recorder.rounds) == rounds
-        assert recorder.rounds[-1] == ["in", "tom had", "cats"]
-        assert recorder.phrases == [("1990", "3")] * can_require
+    recorder = Recorder({source: "nichts", "in": "IN", "tom had": "TOM HAD", "cats": "CATS"})
+    options = DocumentOptions(requirable=None if known is None else known.__contains__)
+    assert run_document(source, options, recorder).text == "IN 1990 TOM HAD 3 CATS"
+    assert recorder.rounds[-1] == ["in", "tom had", "cats"]
+    is_required = known == {"1990", "3"}
+    assert len(recorder.rounds) == 2 + is_required
+    assert recorder.phrases == [("1990", "3")] * is_required
+
+
+def test_punctuation_between_a_text_and_a_link_is_kept() -> None:
+    recorder = Recorder({"a": "b", "c": "d", "e.": "f"})
+    assert run_document("a (www.x.org) c [www.x.org], e.", TEXT, recorder).text == (
+        "b (www.x.org) d [www.x.org], f"
+    )
 
 
 def test_a_required_number_is_enough() -> None:
@@ -170,7 +178,7 @@ def test_a_required_number_is_enough() -> None:
             return " ".join(("JAHR", *line.phrases))
 
     recorder = WithPhrases()
-    result = run_document("year 1990\ncat", DocumentOptions(can_require=True), recorder)
+    result = run_document("year 1990\ncat", DocumentOptions(requirable=str.isdecimal), recorder)
     assert result.text == "JAHR 1990\nJAHR"
     assert recorder.rounds == [["year 1990", "cat"], ["year 1990"]]
     assert [source for source, _ in result.segments] == ["year 1990", "cat"]

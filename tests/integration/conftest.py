@@ -110,6 +110,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run as a file, made in a process of its own, without the checks of shapes."""
+    path = tmp_path_factory.mktemp("exported") / "tiny.onnx"
+    command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
+    assert ended.returncode == 0, ended.stderr
+    assert "on 32 sentences of random tokens: 32 identical translations" in ended.stderr
+    assert os.listdir(path.parent) == ["tiny.onnx"]
+    return path
+
+
 @pytest.fixture(autouse=True)
 def _draw_no_curves(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes longer than such trainings; that of `trained` draws, and looks at shapes."""

@@ -39,18 +39,6 @@ print(json.dumps([row[0, :n[0]].tolist() for row, n in zip(tokens, lengths)]))
 """
 
 
-@pytest.fixture(scope="module")
-def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run as a file, made in a process of its own, without the checks of shapes."""
-    path = tmp_path_factory.mktemp("exported") / "tiny.onnx"
-    command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
-    assert ended.returncode == 0, ended.stderr
-    assert "on 32 sentences of random tokens: 32 identical translations" in ended.stderr
-    assert os.listdir(path.parent) == ["tiny.onnx"]
-    return path
-
-
 @pytest.mark.parametrize(
     "extra",
     [("--n-best", 3), ("--search", "greedy"), ("--beam-size", 2, "--batch-tokens", 5)],
