@@ -51,6 +51,7 @@ COMMANDS: Final = {
     "trace": "show each step of the translation of one sentence, and its beam",
     "lexicon": "make the lexicon for `translate --shortlist`",
     "export": "export a run as one ONNX file, which runs without this package",
+    "serve": "translate in a browser, and answer clients of LibreTranslate",
     "check": "check a configuration without training: sizes, memory, corpora",
 }
 

@@ -3,11 +3,19 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from nmt.config.messages import refuse
 from nmt.config.registry import CORPORA, Options, PlugIn
 from nmt.config.values import NumProcesses, PathText, Positive, PositiveStrength
+from nmt.core.languages import language_of_file, normalize_tag
 from nmt.word_alignment.units import AlignmentUnits
 
 # Options that a dumped configuration always contains.
@@ -71,6 +79,16 @@ def _infer_format(options: dict[str, Any]) -> str:
     return next((name for name in CORPORA.names if name in options), _DEFAULT_FORMAT)
 
 
+def _as_tag(text: str) -> str:
+    try:
+        return normalize_tag(text)
+    except ValueError as error:
+        refuse("", str(error))
+
+
+Language = Annotated[str, AfterValidator(_as_tag)]
+
+
 class FilterConfig(Options):
     """Filters of training pairs; the pairs that each filter removes are counted and reported.
 
@@ -99,6 +117,10 @@ class DataConfig(Options):
             (grids: 1). With 1, the main process encodes.
         num_processes: Processes that sample the subwords of a corpus when an epoch starts; 0:
             sample in the main process. Under torchrun each rank starts its own.
+        source_language: BCP 47 tag of the source language, such as en or pt-BR, for `nmt serve`;
+            null: the suffix of the first training file, as in train.en.
+        target_language: BCP 47 tag of the target language; null: the suffix of the first training
+            file.
     """
 
     train: Annotated[
@@ -110,6 +132,25 @@ class DataConfig(Options):
     cache: PathText | None = None
     encoding_processes: NumProcesses | None = None
     num_processes: NumProcesses = 0
+    source_language: Language | None = None
+    target_language: Language | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_languages(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out languages that are not set, as in configurations of earlier versions."""
+        tree: dict[str, Any] = dump(self)
+        unset = {key for key in ("source_language", "target_language") if tree.get(key) is None}
+        return {key: value for key, value in tree.items() if key not in unset}
+
+    def languages(self) -> tuple[str | None, str | None]:
+        """Return the tags of source and target; None: neither an option nor a suffix names it."""
+        files = self.train[0].files()
+        given = {"source": self.source_language, "target": self.target_language}
+        source, target = (
+            tag or (language_of_file(files[side]) if side in files else None)
+            for side, tag in given.items()
+        )
+        return source, target
 
     def training_corpora(self) -> Iterator[tuple[str, CorpusConfig]]:
         """Yield each training corpus with its key, as a configuration most likely writes it."""

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -97,7 +97,12 @@ def export_run(
     runner = load_runner(run, tokenizers, [], checkpoint, "cpu", precision, "linear", [])
     shortlist = runner.shortlist
     candidates = None if shortlist is None else ShortlistGraph(shortlist, len(target))
-    description = _describe(options, source, target, candidates, precision)
+    of_source, of_target = run.config.data.languages()
+    description = replace(
+        _describe(options, source, target, candidates, precision),
+        source_language=of_source,
+        target_language=of_target,
+    )
     beam = ExportableBeamSearch(runner.search.scoring.length, runner.search.rules.limits)
     model = runner.model.requires_grad_(False)
     assert isinstance(model, Model), "a run without an ensemble has one model"

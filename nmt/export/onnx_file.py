@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from nmt.core.errors import RunError, UserError
+from nmt.core.languages import normalize_tag
 from nmt.system.files import open_regular, parse_json
 from nmt.text.storage import restore_tokenizer
 from nmt.text.tokenizer import SavedTokenizer, Tokenizer
@@ -44,6 +45,8 @@ class ExportMetadata:
         batch_tokens: maximum number of source tokens in a batch, including padding.
         source: tokenizer of the source.
         target: tokenizer of the target; may be the same object.
+        source_language: BCP 47 tag, if known.
+        target_language: BCP 47 tag, if known.
     """
 
     precision: str
@@ -53,11 +56,14 @@ class ExportMetadata:
     batch_tokens: int
     source: Tokenizer
     target: Tokenizer
+    source_language: str | None = None
+    target_language: str | None = None
 
     def to_json(self) -> str:
         """Return the metadata as JSON."""
         target = None if self.source is self.target else _pack(self.target)
-        fields = {"format": FORMAT_VERSION, **vars(self)}
+        known = {key: value for key, value in vars(self).items() if value is not None}
+        fields = {"format": FORMAT_VERSION, **known}
         return json.dumps({**fields, "source": _pack(self.source), "target": target})
 
     @classmethod
@@ -96,6 +102,9 @@ class ExportMetadata:
             number = getattr(self, name)
             if type(number) is not int or not 1 <= number <= most:
                 raise ValueError(f"{name}: must be a whole number from 1 to {most}, not {number!r}")
+        for tag in (self.source_language, self.target_language):
+            if tag is not None and normalize_tag(tag) != tag:
+                raise ValueError(f"language: must be {normalize_tag(tag)}, not {tag}")
 
 
 def _pack(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -30,6 +30,8 @@ CHANGEABLE_OPTIONS: Final = (
     "data.cache",
     "data.encoding_processes",
     "data.num_processes",
+    "data.source_language",
+    "data.target_language",
     "training.max_epochs",
     "training.max_updates",
     "training.max_bad_updates",

@@ -23,6 +23,15 @@ CELL = "cell:\n      name: gru\n      fused: true\n"
 # Overrides of the smallest configuration, and the lines that change.
 CASES: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
     "nothing": ([], []),
+    "languages": (
+        ["data.source_language=pt_br", "data.target_language=en"],
+        [
+            (
+                "  num_processes: 0\n",
+                "  num_processes: 0\n  source_language: pt-BR\n  target_language: en\n",
+            )
+        ],
+    ),
     "tsv": (
         ["data.train=[{tsv: b.tsv, alignments: b.align, alignment_units: auto, weight: 0.5}]"],
         [

@@ -1,0 +1,196 @@
+"""Limits on requests, and what every answer has: headers, a line of the log, and its numbers.
+
+These are plain ASGI applications around the app. A body is read here, before anything parses it, so
+that a large or slow one costs little.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from fastapi.responses import JSONResponse
+
+from nmt.serving.metrics import Metrics
+from nmt.serving.options import ServeOptions
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+)
+_HEADERS: Final = {
+    b"content-security-policy": PAGE_POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+}
+_MOST_CLIENTS: Final = 10_000  # whose requests are counted; more start again
+_MINUTE: Final = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Refusal(Exception):
+    """A request that is answered with an error before the app sees it."""
+
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        super().__init__(message)
+        self.response = JSONResponse({"error": message}, status, headers)
+
+
+class Limits:
+    """App whose requests are limited in size, time, rate and number."""
+
+    def __init__(self, app: App, options: ServeOptions, metrics: Metrics) -> None:
+        self._app = app
+        self._options = options
+        self._metrics = metrics
+        self._num_waiting = 0
+        self._counts: dict[str, int] = {}
+        self._minute = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            self._check_rate(scope, headers)
+            self._check_size(headers)
+            computes = scope["method"] == "POST"
+            if computes and self._num_waiting >= self._options.max_waiting:
+                raise Refusal(
+                    503, "server: too many requests wait; try later", **{"Retry-After": "1"}
+                )
+            body = await self._read(receive)
+        except Refusal as refusal:
+            await refusal.response(scope, receive, send)
+            return
+        if not computes:
+            await self._app(scope, _replay(body, receive), send)
+            return
+        self._num_waiting += 1
+        self._metrics.waiting.set(self._num_waiting)
+        try:
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._num_waiting -= 1
+            self._metrics.waiting.set(self._num_waiting)
+
+    def _check_rate(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+        most = self._options.requests_per_minute
+        if most is None or scope["method"] != "POST":
+            return
+        now = time.monotonic()
+        minute = int(now / _MINUTE)
+        if minute != self._minute or len(self._counts) >= _MOST_CLIENTS:
+            self._counts.clear()
+            self._minute = minute
+        client = (scope.get("client") or ("",))[0]
+        self._counts[client] = number = self._counts.get(client, 0) + 1
+        if number > most:
+            rest = str(max(1, round(_MINUTE - now % _MINUTE)))
+            message = f"Slowdown: more than {most} requests in a minute; wait {rest} seconds"
+            raise Refusal(429, message, **{"Retry-After": rest})
+
+    def _check_size(self, headers: Mapping[bytes, bytes]) -> None:
+        given = headers.get(b"content-length", b"0")
+        if given.isdigit() and int(given) > self._options.max_bytes:
+            raise self._too_large()
+
+    def _too_large(self) -> Refusal:
+        return Refusal(
+            413, f"body: larger than {self._options.max_bytes:,} bytes; send it in several requests"
+        )
+
+    async def _read(self, receive: Receive) -> bytes:
+        """Return the body of a request."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._options.timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise Refusal(400, "body: ended early; send it whole")
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > self._options.max_bytes:
+                        raise self._too_large()
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            seconds = f"{self._options.timeout:g} s"
+            raise Refusal(408, f"body: not complete after {seconds}; send it faster") from None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a function that gives the body first, and then what comes after it."""
+    is_given = False
+
+    async def give() -> Message:
+        nonlocal is_given
+        if is_given:
+            return await receive()
+        is_given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return give
+
+
+class Observed:
+    """App whose answers have the headers of all answers, and are counted and logged."""
+
+    def __init__(self, app: App, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.monotonic(), 500
+
+        async def observe(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = {name.lower() for name, _ in message["headers"]}
+                added = [(name, value) for name, value in _HEADERS.items() if name not in given]
+                message = {**message, "headers": [*message["headers"], *added]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observe)
+        finally:
+            seconds = time.monotonic() - start
+            path = getattr(scope.get("route"), "path", "other")
+            self._metrics.add_request(path, status, seconds)
+            logger.info("%s %s %d %.0f ms", scope["method"], path, status, 1_000 * seconds)
+
+
+def is_known_key(given: str, keys: tuple[bytes, ...]) -> bool:
+    """Compare a key with every known one, in constant time.
+
+    Args:
+        given: by a client.
+        keys: the SHA-256 of each known key.
+    """
+    digest = key_digest(given)
+    found = [hmac.compare_digest(digest, key) for key in keys]  # all of them, found or not
+    return any(found)
+
+
+def key_digest(key: str) -> bytes:
+    """Return the SHA-256 of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

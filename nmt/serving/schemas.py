@@ -1,0 +1,150 @@
+"""Bodies of requests, as JSON or as a form, and the errors that answer them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from fastapi import HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+Format = Literal["text", "html"]
+Line = Annotated[str, Field(max_length=1_000_000)]
+Count = Annotated[int, Field(ge=1, le=50)]
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+_MOST_SHOWN: Final = 80  # characters of the name of a field in an error
+
+
+class Body(BaseModel):
+    """A body; every one may hold the API key."""
+
+    model_config = ConfigDict(hide_input_in_errors=True, title=None)
+    api_key: str | None = None
+
+
+class Strict(Body):
+    """A body that refuses unknown fields."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: str | None = Field(None, description="name of a model; the first one if left out")
+
+
+class LibreTranslation(Body):
+    """Body of `/translate`, as LibreTranslate's clients send it."""
+
+    q: str | list[str] | None = Field(None, description="text, or texts", examples=["Hello!"])
+    source: str | None = Field(None, description="language of the text, or auto", examples=["en"])
+    target: str | None = Field(None, description="language to translate to", examples=["de"])
+    format: str = Field("text", description="text or html")
+    alternatives: int = Field(0, ge=0, le=20, description="further translations of each text")
+
+
+class LibreDetection(Body):
+    """Body of `/detect`."""
+
+    q: str | list[str] | None = Field(None, examples=["Hello!"])
+
+
+class Translation(Strict):
+    """Body of `/v1/translate`."""
+
+    text: Line | list[Line] = Field(description="text, or texts, of any number of lines")
+    prefix: Line = Field("", description="text that the translation of a single line starts with")
+    n_best: Count = Field(1, description="translations of each sentence")
+    beam_size: Count | None = Field(None, description="of the search; the model's if left out")
+    format: Format = "text"
+    split: bool = Field(True, description="translate sentence by sentence")
+    views: bool = Field(False, description="add the attention of each sentence")
+    token_scores: bool = Field(False, description="add the log-probability of each token")
+
+
+class Alternatives(Strict):
+    """Body of `/v1/alternatives`: other words at one place of a translation."""
+
+    text: Line = Field(description="one sentence of the source")
+    prefix: Line = Field("", description="the translation before the word, kept as it is")
+    count: Annotated[int, Field(ge=1, le=20)] = 5
+
+
+class Pairs(Strict):
+    """Body of `/v1/score`."""
+
+    pairs: list[tuple[Line, Line]] = Field(description="source and target of each sentence")
+
+
+class Alignments(Pairs):
+    """Body of `/v1/align`."""
+
+
+class Tracing(Strict):
+    """Body of `/v1/trace`."""
+
+    text: Line = Field(description="one sentence")
+    prefix: Line = Field("", description="text that the translation starts with")
+    arrays: bool = Field(False, description="add every array, which is large")
+
+
+SomeBody = TypeVar("SomeBody", bound=Body)
+
+
+def refuse(status: int, message: str, **headers: str) -> HTTPException:
+    """Return the exception that answers a request with an error."""
+    return HTTPException(status, message, headers or None)
+
+
+def read_body(kind: type[SomeBody]) -> Callable[[Request], Awaitable[SomeBody]]:
+    """Return a dependency that reads a body of this kind, from JSON or from a form."""
+
+    async def read(request: Request) -> SomeBody:
+        try:
+            if content_type(request) in _FORMS:
+                return kind.model_validate(_fields(await read_form(request)))
+            return kind.model_validate_json(await request.body() or b"null")
+        except ValidationError as error:
+            raise refuse(400, explain(error)) from None
+
+    return read
+
+
+def content_type(request: Request) -> str:
+    """Return the content type of a request, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_form(request: Request) -> FormData:
+    """Return the form of a request; files stay in memory."""
+    if content_type(request) != "multipart/form-data":
+        return await request.form()
+    try:
+        return await _InMemory(request.headers, request.stream()).parse()
+    except MultiPartException as error:
+        raise refuse(400, f"body: not a valid form ({error.message}); send it again") from None
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = 1 << 40
+
+
+def _fields(form: FormData) -> dict[str, Any]:
+    """Return the texts of a form; a field that is given several times is a list."""
+    fields: dict[str, Any] = {}
+    for name in form:
+        values = [value for value in form.getlist(name) if isinstance(value, str)]
+        fields[name] = values[0] if len(values) == 1 else values
+    return fields
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first problem of a body as one line."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))[:_MOST_SHOWN] or "body"
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    return f"{place}: {message}; /openapi.json describes the body"
+
+
+def describe_body(kind: type[Body]) -> dict[str, Any]:
+    """Return the part of the OpenAPI description of a request with this body."""
+    schema = kind.model_json_schema()
+    kinds = ("application/json", *_FORMS)
+    content = {name: {"schema": schema} for name in kinds}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,74 @@
+"""The process of the server: its socket, its signals and its log."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import torch
+import uvicorn
+
+from nmt.core.errors import UserError, os_reason
+from nmt.serving.app import create_app
+from nmt.serving.models import ModelRegistry
+from nmt.serving.options import ServeOptions
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        UserError: the address is in use, or not of this machine.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1_024)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UserError(
+                f"--port {port}: in use by another process; choose another, or 0 for any"
+            ) from None
+        raise UserError(
+            f"--host {host}: {os_reason(error)}; give an address of this machine"
+        ) from None
+
+
+def serve(
+    models: ModelRegistry,
+    options: ServeOptions,
+    listening: socket.socket,
+    *,
+    report: Callable[[], object] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests that run are answered first.
+
+    Args:
+        models: to serve.
+        options: of the server.
+        listening: the socket; it is closed at the end.
+        report: called before the first request.
+
+    Raises:
+        KeyboardInterrupt: at the end, after SIGINT.
+    """
+    torch.set_num_threads(1)  # a batch has one thread; there are as many batches as threads
+    if not options.logs_texts:  # its warnings have words of the lines
+        logging.getLogger("nmt.inference").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        create_app(models, options),
+        access_log=False,  # it has the query; ours has the path only
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(options.timeout) + 1,
+        timeout_keep_alive=75,  # more than most proxies, so that they close first
+    )
+    report()
+    # uvicorn raises the signal again when it has ended, for the handler from before.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        asyncio.run(uvicorn.Server(config).serve([listening]))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        listening.close()
