@@ -143,8 +143,8 @@ def run(arguments: Arguments) -> int:
     """Load the models, and serve until a signal."""
     try:
         import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
         import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError(

@@ -1,6 +1,7 @@
 """Other words at one place of a translation."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from nmt.core.writing_systems import has_no_spaces
 from nmt.nn.model import ModelOutput
 from nmt.search.request import Constraints
 from nmt.text.reader import EncodedWords
+from nmt.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -50,52 +52,63 @@ def find_alternatives(
         count: maximum number of words.
     """
     tokenizer = translator.target_tokenizer
-    sentence = translator.source_reader.encode_words(source)
-    limit = translator.max_source_length
-    ids = [*sentence.ids][:limit]
-    words = tokenizer.encode_words(prefix)
-    forced = [*words.ids, *(tokenizer.between_words if words.ids else ())]
+    ids = [*translator.source_reader.encode_words(source).ids][: translator.max_source_length]
+    forced = tokenizer.encode(prefix)
+    forced += tokenizer.between_words if forced else ()
     if not ids or len(forced) >= translator.runner.search.rules.limits.max_length:
         return []
-    logs = _next_log_probabilities(translator, ids, forced)
-    logs[: len(SPECIAL_SYMBOLS)] = -torch.inf
-    has_spaces = not has_no_spaces(prefix[-1:])
-    if words.ids and has_spaces and not tokenizer.between_words:  # the word before stays whole
-        begins = [tokenizer.starts_word(forced[-1], token) for token in range(len(logs))]
-        logs[~torch.tensor(begins)] = -torch.inf
-    values, tokens = logs.topk(min(_SPARE * count, len(logs)))
-    likely = [
-        (token, value) for token, value in zip(tokens.tolist(), values.exp().tolist(), strict=True)
-    ]
-    likely = [(token, value) for token, value in likely if value > 0.0]
+    keeps_word = bool(forced) and not tokenizer.between_words and not has_no_spaces(prefix[-1:])
+    likely = _likely_tokens(translator, ids, forced, _SPARE * count, keeps_word=keeps_word)
     constraints = [Constraints((*forced, token)) for token, _ in likely]
     found = translator.runner.run_search([ids] * len(likely), constraints)
     merged: dict[str, Alternative] = {}
-    for (token, value), hypotheses in zip(likely, found, strict=True):
+    for (_, probability), hypotheses in zip(likely, found, strict=True):
         tokens = hypotheses[0].tokens
-        written = tokenizer.decode_words(tokens)
-        place = written.word_of_token[len(forced)]
-        end = bisect_right(written.word_of_token, place)
-        word = written.words[place]
-        if forced and written.word_of_token[len(forced) - 1] == place:  # no blank between them
-            end = len(forced) + 1
-            word = tokenizer.join([token])
+        word, end = _word_after(tokenizer, tokens, len(forced))
         if word in merged:
-            merged[word] = replace(merged[word], probability=merged[word].probability + value)
+            probability += merged[word].probability
+            merged[word] = replace(merged[word], probability=probability)
         elif word:
-            text = " ".join(written.words)
-            merged[word] = Alternative(word, tokenizer.decode(tokens[:end]), value, text)
+            longer = tokenizer.decode(tokens[:end])
+            merged[word] = Alternative(word, longer, probability, tokenizer.decode(tokens))
     return list(merged.values())[:count]
 
 
-def _next_log_probabilities(
-    translator: "Translator", source: list[int], prefix: list[int]
-) -> torch.Tensor:
-    """Return the log-probabilities of the token after a prefix, `[V]`."""
+def _likely_tokens(
+    translator: "Translator", source: list[int], prefix: list[int], most: int, *, keeps_word: bool
+) -> list[tuple[int, float]]:
+    """Return the likeliest tokens after a prefix, with their probabilities.
+
+    Args:
+        translator: of text.
+        source: tokens of the source.
+        prefix: tokens of the translation so far.
+        most: maximum number of tokens.
+        keeps_word: only return tokens that do not continue the last word.
+    """
 
     def read(batch: Batch, output: ModelOutput) -> list[torch.Tensor]:
-        return list(output.logits[:, -1].float().log_softmax(dim=-1).cpu())
+        return list(output.logits[:, -1].float().softmax(dim=-1).cpu())
 
-    pair = EncodedWords(source, [], []), EncodedWords(prefix, [], [])
-    (found,) = translator.runner.run_forced([pair[0]], [pair[1]], read)
-    return found.clone()
+    pair = [EncodedWords(source, [], [])], [EncodedWords(prefix, [], [])]
+    (shares,) = translator.runner.run_forced(*pair, read)
+    shares = shares.clone()  # of inference mode, which allows no changes
+    shares[: len(SPECIAL_SYMBOLS)] = 0.0
+    if keeps_word:
+        starts = translator.target_tokenizer.starts_word
+        shares *= torch.tensor([starts(prefix[-1], token) for token in range(len(shares))])
+    values, tokens = shares.topk(min(most, len(shares)))
+    ranked = zip(tokens.tolist(), values.tolist(), strict=True)
+    return [(token, value) for token, value in ranked if value > 0.0]
+
+
+def _word_after(tokenizer: Tokenizer, tokens: Sequence[int], place: int) -> tuple[str, int]:
+    """Return the word that begins at a token, and the number of tokens up to its end.
+
+    Where no blank comes before the token, its own text is the word.
+    """
+    written = tokenizer.decode_words(tokens)
+    word = written.word_of_token[place]
+    if place and written.word_of_token[place - 1] == word:
+        return tokenizer.join(tokens[place : place + 1]), place + 1
+    return written.words[word], bisect_right(written.word_of_token, word)

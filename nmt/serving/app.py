@@ -15,6 +15,7 @@ from jinja2 import ChoiceLoader, PackageLoader
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from nmt.core.errors import UserError
 from nmt.core.version import __version__
 from nmt.serving.api import OwnAPI
 from nmt.serving.libretranslate import LibreTranslate
@@ -80,6 +81,7 @@ def create_app(models: ModelRegistry, options: ServeOptions) -> FastAPI:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     app.add_exception_handler(StarletteHTTPException, _answer_error)
+    app.add_exception_handler(UserError, _answer_user_error)
     app.add_exception_handler(Exception, _answer_failure)
     # The last is the outermost: it sees each request first, and each answer last.
     app.add_middleware(Limits, options=options, metrics=service.metrics)
@@ -139,6 +141,10 @@ def _read(name: str) -> str:
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _answer_user_error(request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": str(error)}, 400)
 
 
 async def _answer_failure(request: Request, error: Exception) -> JSONResponse:

@@ -106,12 +106,10 @@ class Service:
     def _result(self, task: "asyncio.Future[T]") -> T:
         try:
             return task.result()
-        except HTTPException:
-            raise
         except RunError:
             raise self._failure(task) from None
-        except UserError as error:
-            raise refuse(400, str(error)) from None
+        except (HTTPException, UserError):
+            raise
         except Exception as error:
             reason = explain_system_error(error)
             if reason is not None:
