@@ -261,7 +261,7 @@
     });
     const caption = nmt.element("caption", { class: "hidden", text: "Formulas of the configured parts" });
     const table = nmt.element("table", { class: "facts" }, caption, nmt.element("thead", {}, nmt.element("tr", {}, ...head)), nmt.element("tbody", {}, ...rows));
-    return nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Formulas" }, table);
+    return nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of formulas" }, table);
   }
 
   /** Return the arrays of the source: a foldable table of first numbers for each. */
