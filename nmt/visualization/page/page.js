@@ -36,9 +36,11 @@ const nmt = (() => {
     return String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\ufffd");
   }
 
-  /** Return a text whose direction of writing does not change that of the text around it. */
-  function isolated(text) {
-    return `\u2068${shown(text)}\u2069`;
+  /** Return a word for a sentence: shortened, and without effect on the direction of writing. */
+  function isolated(word) {
+    const letters = [...shown(word)];
+    const text = letters.length > 40 ? `${letters.slice(0, 39).join("")}…` : letters.join("");
+    return `\u2068${text}\u2069`;
   }
 
   /** Format a weight with three decimals; only an exact zero is `0`. */
@@ -55,7 +57,7 @@ const nmt = (() => {
 
   /** Return the step of the colour scale of a weight: 0 only for exact zeros, 10 at most. */
   function shade(weight) {
-    return Math.min(10, Math.ceil(weight * 10));
+    return weight === 0 ? 0 : Math.min(10, Math.max(1, Math.ceil(weight * 10 - 0.001)));
   }
 
   /** Return the bytes of a text in base64. */
