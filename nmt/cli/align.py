@@ -130,7 +130,7 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
         is_auto = arguments.alignment_units == "auto"
         gold = GoldAlignments(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
     aligned = _aligned(run, reverse, arguments, warnings)
-    title = f"Attention of {arguments.run}"
+    title, languages = f"Attention of {arguments.run}", run.config.data.languages()
     with (
         open_alignments(arguments.output, arguments.format, per_head=arguments.per_head) as write,
         open_page(arguments.html, title, arguments.html_lines) as add_to_page,
@@ -138,7 +138,9 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
         for number, (pair, alignment) in enumerate(aligned, start=1):
             if gold is not None:
                 links = gold.compare(number, alignment, pair)
-            make_view = partial(view_of_alignment, alignment, number, pair=pair, gold=links)
+            make_view = partial(
+                view_of_alignment, alignment, number, pair=pair, gold=links, languages=languages
+            )
             write(alignment, make_view)
             if add_to_page is not None:
                 add_to_page(make_view)

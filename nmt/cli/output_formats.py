@@ -47,6 +47,7 @@ class TranslationWriter:
         alignments: stream of the alignments; None: they are not written.
         shows_attention: whether to print an attention table for each translation on stderr.
         page: function that appends a translation to a page; None: there is no page.
+        languages: BCP 47 tags of source and target, for the page.
     """
 
     output: TextIO
@@ -56,6 +57,7 @@ class TranslationWriter:
     alignments: TextIO | None = None
     shows_attention: bool = False
     page: "Callable[[MakeView], object] | None" = None
+    languages: tuple[str | None, str | None] = (None, None)
 
     def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
         """Write the translations of some lines, and flush the files."""
@@ -73,7 +75,10 @@ class TranslationWriter:
             if self.page is not None:
                 from nmt.inference.views import view_of_translation
 
-                self.page(partial(view_of_translation, translation, self.num_lines, source))
+                number, languages = self.num_lines, self.languages
+                self.page(
+                    partial(view_of_translation, translation, number, source, languages=languages)
+                )
         self.output.flush()
         if self.alignments is not None:
             self.alignments.flush()

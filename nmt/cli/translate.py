@@ -219,6 +219,7 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             alignments=files.get("--alignments"),
             shows_attention=arguments.attention,
             page=page,
+            languages=translator.languages,
         )
         for window in _translate_windows(
             translator, lines, num_done + 1, arguments, progress.update

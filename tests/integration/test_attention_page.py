@@ -31,6 +31,7 @@ def test_align_writes_a_page(nmt: Command, in_trained: Path, tmp_path: Path) -> 
     assert outcome.out == plain.out
     views = data_of(page)
     assert [view["line"] for view in views] == [1, 2, 3]
+    assert views[0]["languages"] == ["en", "de"]
     source = Path("test.en").read_text().splitlines()
     target = Path("test.de").read_text().splitlines()
     pairs = [list(pair) for pair in zip(source, target, strict=True)]
@@ -51,6 +52,7 @@ def test_translate_writes_a_page(nmt: Command, in_trained: Path, tmp_path: Path)
     views = data_of(page)
     assert [view["text"][1] for view in views] == plain.lines[: len(views)]
     assert all(view["score"] < 0 and "weights" in view["words"] for view in views)
+    assert all(view["languages"] == ["en", "de"] for view in views)
 
 
 @pytest.mark.parametrize(
