@@ -16,6 +16,7 @@ from nmt.inference.translation import Translation
 from nmt.visualization.attention_view import short
 
 if TYPE_CHECKING:
+    from nmt.data.formats.grids import Grid
     from nmt.inference.forced_decoding import SentenceAlignment
     from nmt.search.beam_tree import BeamTree
 
@@ -107,6 +108,7 @@ class Trace:
         text: the source as typed (the name of a grid), and its translation.
         translation: of the sentence; its best hypothesis is traced.
         prefix: text that the translation was forced to start with.
+        grid: the source, if it is a grid; None: it is the text.
         source: S tokens for display, the last one EOS; or the cells of a grid.
         target: T tokens for display, the last one EOS.
         arrays: by name: the path of a module and a word (see `nmt.inference.recorder`). Arrays of
@@ -123,6 +125,7 @@ class Trace:
     text: tuple[str, str]
     translation: Translation
     prefix: str = ""
+    grid: "Grid | None" = None
     source: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
@@ -183,7 +186,7 @@ class Trace:
 
             attention = view_of_alignment(
                 self.alignment,
-                pair=self.text,
+                pair=(self.text[0] if self.grid is None else self.grid, self.text[1]),
                 score=best.score,
                 log_probability=best.log_probability,
             ).to_json()

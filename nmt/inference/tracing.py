@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmt.core.errors import ConfigError, DataError
 from nmt.core.special_tokens import BOS, EOS, SPECIAL_SYMBOLS, UNK
-from nmt.data.formats.grids import Source
+from nmt.data.formats.grids import Grid, Source
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.formulas import describe_part
 from nmt.inference.inputs import Input
@@ -87,6 +87,7 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
         text=(str(source), translation.text),
         translation=translation,
         prefix=prefix,
+        grid=source if isinstance(source, Grid) else None,
         source=_source_texts(translator, source, ids),
         target=tuple(tokenizer.pieces([*tokens, EOS])),
         arrays=recording.arrays,

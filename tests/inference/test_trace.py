@@ -15,6 +15,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.config.model import ModelConfig
 from nmt.core.errors import ConfigError, DataError, RunError
 from nmt.core.special_tokens import EOS
+from nmt.data.formats.grids import Grid, GridReader
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import build_reranker, build_search
 from nmt.inference.recorder import copy_structure, record
@@ -218,6 +219,18 @@ def test_a_view_has_the_first_numbers_of_each_vector(make):
     likeliest = view["steps"][0]["likeliest"][0]
     assert likeliest["command"] == f"force {likeliest['prefix']}"
     assert view["attention"]["words"]["target"] == list(trace.alignment.target_words)
+
+
+def test_a_grid_has_a_trace(make, tokenizer):
+    encoder = {"name": "grid", "channels": 3, "hidden_size": 8, "max_rows": 4, "max_columns": 4}
+    translator = replace(make({"encoder": encoder}), source_reader=GridReader(3, 4, 4))
+    grid = Grid(np.random.default_rng(1).random((2, 3, 3), dtype=np.float32), "a.npz, array 0")
+    trace = translator.trace(grid)
+    assert trace.text == ("a.npz, array 0", translator.translate([grid])[0].text)
+    assert len(trace.source) == 6
+    assert trace.arrays["source_embedding.output"].shape == (6, 8)
+    assert trace.view()["attention"]["grid"]["columns"] == 3
+    json.loads(trace.to_json())
 
 
 def test_samples_have_no_beam(make):
