@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from nmt.core.batch import make_batch
 from nmt.core.special_tokens import BOS, EOS
 from nmt.inference.recorder import Recording, copy_structure, record
 from nmt.nn.attention.alignments.table import ALIGNMENTS
@@ -317,6 +318,34 @@ def check_all(
     check.equal("projection.logits", check.linear("projection", check["decoder.vectors"]))
     check.equal("log_probabilities", np.log(softmax(check["projection.logits"])))
     assert check.compared == set(check.arrays)
+
+
+OTHERS = [
+    *(("gru", score, "softmax") for score in SCORES),
+    *(("lstm", "additive", alignment) for alignment in ALIGNMENTS),
+    *((cell, "additive", "softmax") for cell in CELLS),
+]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("cell", "score", "alignment"), OTHERS)
+def test_every_part_is_recorded(cell, score, alignment):
+    """The steps along the recorded path are those of the model without hooks."""
+    model = build("bahdanau", cell, score, alignment).eval()
+    recording = record(copy_structure(model), SOURCE, TARGET)
+    with torch.inference_mode():
+        output = model(make_batch([SOURCE], [TARGET]))
+    arrays = recording.arrays
+    logits = output.logits[0].numpy()
+    np.testing.assert_allclose(arrays["projection.logits"], logits, rtol=0, atol=1e-5)
+    weights = output.weights[0].numpy()
+    np.testing.assert_allclose(arrays["decoder.attention.weights"], weights, rtol=0, atol=1e-5)
+    steps = len(TARGET) + 1
+    assert arrays["decoder.cells.0.state"].shape[0] == steps
+    assert arrays["decoder.attention.score.scores"].shape == (steps, len(SOURCE) + 1)
+    is_sequential = model.decoder.attention.score.is_sequential
+    assert ("decoder.attention.score.state" in arrays) == is_sequential
+    assert recording.not_recorded == ()
 
 
 def cases() -> Iterator[tuple[str, str, str, str]]:

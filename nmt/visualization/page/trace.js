@@ -14,23 +14,24 @@
     const parts = partsByPath(view);
     const state = { step: 0, head: 0 };
     const words = view.steps.map((step, index) => stepButton(step, index));
-    root.replaceChildren(heading(view));
+    const body = nmt.element("div", { class: "trace-body" }, heading(view));
+    root.replaceChildren(body);
     if (view.steps.length) {
       const strip = nmt.element("ol", { class: "strip", "aria-label": "Steps of the translation" }, ...words.map((one) => nmt.element("li", {}, one)));
       strip.addEventListener("keydown", moveInStrip);
-      root.append(section("Step by step", "Choose a word to see how it was computed.", strip, panel));
+      body.append(section("Step by step", "Choose a word to see how it was computed.", strip, panel));
       open(0);
     }
-    if (view.tree) root.append(section("The beam", `${2 * view.tree.places} likeliest continuations at each step; ${view.tree.places} ${view.tree.places === 1 ? "place" : "places"}.`, nmt.beamTree(view)));
+    if (view.tree) body.append(section("The beam", `${2 * view.tree.places} likeliest continuations at each step; ${view.tree.places} ${view.tree.places === 1 ? "place" : "places"}.`, nmt.beamTree(view)));
     if (view.attention) {
       const attention = nmt.element("div", { class: "panel" });
-      root.append(section("All attention", "", attention));
+      body.append(section("All attention", "", attention));
       nmt.showSentence(attention, view.attention);
       attention.querySelector(".texts")?.remove();
     }
-    if (view.parts.length) root.append(section("Formulas", "", formulaTable(view)));
+    if (view.parts.length) body.append(section("Formulas", "", formulaTable(view)));
     const fixed = Object.entries(view.arrays).filter(([, array]) => !array.is_step);
-    if (fixed.length) root.append(section("The source", "Computed once, before the first word. First numbers of each vector.", sourceArrays(fixed, view)));
+    if (fixed.length) body.append(section("The source", "Computed once, before the first word. First numbers of each vector.", sourceArrays(fixed, view)));
 
     function stepButton(step, index) {
       const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
