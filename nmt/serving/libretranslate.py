@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.datastructures import FormData, UploadFile
 
 from nmt.core.languages import name_of
 from nmt.inference.documents import DocumentOptions
 from nmt.serving.models import SearchOptions, ServedModel, match_tag
 from nmt.serving.schemas import (
+    Form,
     LibreDetection,
     LibreTranslation,
     describe_body,
@@ -170,14 +170,14 @@ class LibreTranslate:
         service = self._service
         form = await read_form(request)
         service.require_key(request, _text(form, "api_key"), missing=400)
-        file = form.get("file")
-        if not isinstance(file, UploadFile) or not file.filename:
+        filename, content = form.files.get("file", ("", b""))
+        if not filename:
             raise refuse(400, "Invalid request: missing file parameter")
-        suffix = "." + file.filename.rpartition(".")[2].lower()
+        suffix = "." + filename.rpartition(".")[2].lower()
         if suffix not in _SUFFIXES:
             raise refuse(400, "Invalid request: file format not supported; send .txt or .html")
         try:
-            text = (await file.read()).decode()
+            text = content.decode()
         except UnicodeDecodeError:
             raise refuse(400, "file: not UTF-8; convert it") from None
         self._require_short([text])
@@ -186,7 +186,7 @@ class LibreTranslate:
         (result,) = await service.answer(
             request, service.translate_texts(model, [text], SearchOptions(), document)
         )
-        name = self._files.add(file.filename, result.result.text.encode())
+        name = self._files.add(filename, result.result.text.encode())
         return JSONResponse({"translatedFileUrl": f"{request.base_url}download_file/{name}"})
 
     async def download(self, name: str) -> Response:
@@ -250,8 +250,8 @@ def _confidence(found: tuple[str, float]) -> dict[str, Any]:
     return {"confidence": round(100.0 * probability, 1), "language": tag}
 
 
-def _text(form: FormData, name: str) -> str | None:
-    value = form.get(name)
+def _text(form: Form, name: str) -> str | None:
+    value = form.fields.get(name)
     return value if isinstance(value, str) else None
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
@@ -64,6 +64,11 @@ class ServedModel(ABC):
     def own_beam_size(self) -> int:
         """Return the beam size without options."""
 
+    @property
+    def requirable(self) -> Callable[[str], bool] | None:
+        """Return which numbers a translation can be required to have; None: no numbers."""
+        return None
+
     @abstractmethod
     def translate(self, lines: list[Input], options: SearchOptions) -> list[Translation]:
         """Translate lines."""
@@ -115,6 +120,13 @@ class ServedRun(ServedModel):
     def own_beam_size(self) -> int:
         """Return the beam size of the run."""
         return self.decoding.beam_size
+
+    @property
+    def requirable(self) -> Callable[[str], bool] | None:
+        """Return which numbers a translation can be required to have; None: no numbers."""
+        from nmt.inference.documents import requirable_numbers
+
+        return requirable_numbers(self.translator)
 
     def translate(self, lines: list[Input], options: SearchOptions) -> list[Translation]:
         """Translate lines with the search that the options ask for."""

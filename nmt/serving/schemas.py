@@ -1,11 +1,11 @@
 """Bodies of requests, as JSON or as a form, and the errors that answer them."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 Format = Literal["text", "html"]
@@ -98,7 +98,7 @@ def read_body(kind: type[SomeBody]) -> Callable[[Request], Awaitable[SomeBody]]:
     async def read(request: Request) -> SomeBody:
         try:
             if content_type(request) in _FORMS:
-                return kind.model_validate(_fields(await read_form(request)))
+                return kind.model_validate((await read_form(request)).fields)
             return kind.model_validate_json(await request.body() or b"null")
         except ValidationError as error:
             raise refuse(400, explain(error)) from None
@@ -111,27 +111,44 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_form(request: Request) -> FormData:
-    """Return the form of a request; files stay in memory."""
+@dataclass(frozen=True)
+class Form:
+    """A form.
+
+    Attributes:
+        fields: texts; a field that is given several times is a list.
+        files: name and content of each file.
+    """
+
+    fields: dict[str, Any]
+    files: dict[str, tuple[str, bytes]]
+
+
+async def read_form(request: Request) -> Form:
+    """Return the form of a request; its files stay in memory."""
     if content_type(request) != "multipart/form-data":
-        return await request.form()
-    try:
-        return await _InMemory(request.headers, request.stream()).parse()
-    except MultiPartException as error:
-        raise refuse(400, f"body: not a valid form ({error.message}); send it again") from None
+        parsed = await request.form()
+    else:
+        try:
+            parsed = await _InMemory(request.headers, request.stream()).parse()
+        except MultiPartException as error:
+            message = f"body: not a valid form ({error.message}); send it again"
+            raise refuse(400, message) from None
+    fields: dict[str, Any] = {}
+    files: dict[str, tuple[str, bytes]] = {}
+    for name in parsed:
+        values = parsed.getlist(name)
+        texts = [value for value in values if isinstance(value, str)]
+        fields[name] = texts[0] if len(texts) == 1 else texts
+        for value in values:
+            if not isinstance(value, str):
+                files[name] = value.filename or "", await value.read()
+    await parsed.close()
+    return Form(fields, files)
 
 
 class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40
-
-
-def _fields(form: FormData) -> dict[str, Any]:
-    """Return the texts of a form; a field that is given several times is a list."""
-    fields: dict[str, Any] = {}
-    for name in form:
-        values = [value for value in form.getlist(name) if isinstance(value, str)]
-        fields[name] = values[0] if len(values) == 1 else values
-    return fields
 
 
 def explain(error: ValidationError) -> str:

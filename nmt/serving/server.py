@@ -35,6 +35,21 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def make_server(models: ModelRegistry, options: ServeOptions) -> uvicorn.Server:
+    """Return the server, which does not listen yet."""
+    config = uvicorn.Config(
+        create_app(models, options),
+        access_log=False,  # it has the query; ours has the path only
+        lifespan="on",
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=int(options.timeout) + 1,
+        timeout_keep_alive=75,  # more than most proxies, so that they close first
+        ws="none",
+    )
+    return uvicorn.Server(config)
+
+
 def serve(
     models: ModelRegistry,
     options: ServeOptions,
@@ -56,19 +71,12 @@ def serve(
     torch.set_num_threads(1)  # a batch has one thread; there are as many batches as threads
     if not options.logs_texts:  # its warnings have words of the lines
         logging.getLogger("nmt.inference").setLevel(logging.ERROR)
-    config = uvicorn.Config(
-        create_app(models, options),
-        access_log=False,  # it has the query; ours has the path only
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=int(options.timeout) + 1,
-        timeout_keep_alive=75,  # more than most proxies, so that they close first
-    )
+    server = make_server(models, options)
     report()
     # uvicorn raises the signal again when it has ended, for the handler from before.
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        asyncio.run(uvicorn.Server(config).serve([listening]))
+        asyncio.run(server.serve([listening]))
     finally:
         signal.signal(signal.SIGTERM, before)
         listening.close()

@@ -159,7 +159,7 @@ class Service:
         document: DocumentOptions,
     ) -> list["TranslatedText"]:
         """Return the translations of texts of any number of lines."""
-        document = replace(document, language=model.languages[0], can_require=model.kind == "run")
+        document = replace(document, language=model.languages[0], requirable=model.requirable)
         rounds = [_Rounds(text, document) for text in texts]
         while asking := [one for one in rounds if one.result is None]:
             lines = [line for one in asking for line in one.lines]

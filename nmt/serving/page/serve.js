@@ -247,13 +247,13 @@
     }
 
     function ranked(segment) {
-      const items = segment.hypotheses.map((one) => nmt.element("li", {}, nmt.element("bdi", { lang: model.target.code, text: one.text }), nmt.element("span", { class: "share", title: "score", text: one.score.toFixed(2) })));
+      const items = segment.hypotheses.map((one) => nmt.element("li", {}, nmt.element("bdi", { lang: model.target.code, text: one.text }), nmt.element("span", { class: "share", title: "score", text: nmt.figure(one.score) })));
       return nmt.element("ol", { class: "ranked", "aria-label": "Translations, best first" }, ...items);
     }
 
     function actions(segment) {
       const toggle = (kind, text) => nmt.element("button", { type: "button", class: "step", "aria-pressed": String(isOpen(segment, kind)), data: { detail: kind }, text, on: { click: () => toggleDetails(segment, kind) } });
-      const score = nmt.element("span", { class: "muted", text: `score ${segment.hypotheses[0].score.toFixed(2)}` });
+      const score = nmt.element("span", { class: "muted", text: `score ${nmt.figure(segment.hypotheses[0].score)}` });
       return nmt.element(
         "div", { class: "actions" },
         ...[
