@@ -83,6 +83,7 @@ def kind_of(command: str) -> str:
         r"python scripts/\w+\.py.*": "script",
         r"make \w+": "make",
         r"pip install .*": "pip",
+        r"python docs/exercises/check\.py \w+": "exercise",  # tests/integration/test_exercises.py
         re.escape(IN_SHELL): "shell",
         re.escape(BY_SLURM): "slurm",  # tests/scripts/test_train_slurm.py
     }
@@ -126,6 +127,7 @@ def test_extras_that_are_installed_exist() -> None:
 def test_commands_of_other_tests_have_these_tests() -> None:
     assert (ROOT / "tests/integration/test_demo.py").exists()
     assert (ROOT / "tests/scripts/test_train_slurm.py").exists()
+    assert (ROOT / "tests/integration/test_exercises.py").exists()
     assert IN_SHELL in commands()
     assert BY_SLURM in commands()
 
@@ -368,7 +370,11 @@ def is_excerpt(text: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=lambda block: block.page)
+# The blocks of the tour build on each other; tests/integration/test_tour.py runs them.
+PROGRAMS_OF_PAGES = [block for block in blocks("python") if block.page != "docs/tour.md"]
+
+
+@pytest.mark.parametrize("block", PROGRAMS_OF_PAGES, ids=lambda block: block.page)
 def test_programs_work(
     block: Block,
     after_the_demo: Path,
