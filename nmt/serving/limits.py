@@ -108,9 +108,8 @@ class Limits:
             raise self._too_large()
 
     def _too_large(self) -> Refusal:
-        return Refusal(
-            413, f"body: larger than {self._options.max_bytes:,} bytes; send it in several requests"
-        )
+        message = f"larger than {self._options.max_bytes:,} bytes; send it in several requests"
+        return Refusal(413, f"body: {message}", Connection="close")  # the rest is not read
 
     async def _read(self, receive: Receive) -> bytes:
         """Return the body of a request."""
@@ -130,7 +129,8 @@ class Limits:
                         return b"".join(parts)
         except TimeoutError:
             seconds = f"{self._options.timeout:g} s"
-            raise Refusal(408, f"body: not complete after {seconds}; send it faster") from None
+            message = f"body: not complete after {seconds}; send it faster"
+            raise Refusal(408, message, Connection="close") from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -57,7 +57,8 @@ def test_hostile_texts_are_texts(server: Any, text: str) -> None:
 def test_a_large_body_is_refused_before_it_is_sent(server: Any) -> None:
     with server.connect() as client:
         client.sendall(b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n")
-        answer = client.recv(10_000)
+        with client.makefile("rb") as read:
+            answer = read.read()
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"body: larger than 1,048,576 bytes; send it in several requests" in answer
 
@@ -75,7 +76,7 @@ def test_a_slow_body_is_refused(serve: Any) -> None:
     with server.connect() as client:
         client.sendall(b"POST /translate HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
         with client.makefile("rb") as read:
-            answer = read.readline() + read.read(600)
+            answer = read.read()  # until the server closes the connection
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"body: not complete after 0.2 s; send it faster" in answer
 

@@ -1,0 +1,74 @@
+"""Models have names and directions; tags of clients find them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.core.errors import ConfigError
+from nmt.serving.models import ModelRegistry, SearchOptions, match_tag, open_models, split_direction
+
+
+@pytest.mark.parametrize(
+    ("given", "served", "found"),
+    [
+        ("de", ["en", "de"], "de"),
+        ("de-AT", ["en", "de"], "de"),
+        ("DE_at", ["de-AT", "de"], "de-AT"),
+        ("pt", ["pt-BR"], "pt-BR"),
+        ("pt", ["pt-BR", "pt-PT"], None),
+        ("fr", ["en"], None),
+        ("german", ["de"], None),
+    ],
+)
+def test_a_tag_finds_the_language_that_is_served(
+    given: str, served: list[str], found: str | None
+) -> None:
+    assert match_tag(given, served) == found
+
+
+def test_directions_are_split() -> None:
+    assert split_direction("en-de") == ("en", "de")
+    assert split_direction("zh_hans:en") == ("zh-Hans", "en")
+    with pytest.raises(ConfigError, match=r"^--languages en: must name two languages, as en-de or"):
+        split_direction("en")
+    with pytest.raises(
+        ConfigError, match=r"^--languages en-xx: 'xx' is not a known language; give"
+    ):
+        split_direction("en-xx")
+
+
+def test_languages_are_given_for_every_model() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^--languages: given 2 times for 1 models; give it once for each model"
+    ):
+        open_models(["a"], ["en-de", "de-en"])
+
+
+def test_equal_names_get_numbers() -> None:
+    from nmt.serving.models import _new_name
+
+    assert _new_name(Path("runs/toy"), []) == "toy"
+    assert _new_name(Path("old/toy.onnx"), ["toy"]) == "toy-2"
+    assert _new_name(Path("old/toy/"), ["toy", "toy-2"]) == "toy-3"
+
+
+def test_the_first_model_of_a_direction_is_found(new_model: Any) -> None:
+    names = {"a": ("en", "de"), "b": ("en", "de"), "c": ("de", "en"), "d": ("en", "fr")}
+    registry = ModelRegistry([new_model(name, pair) for name, pair in names.items()])
+    found = registry.find("en", "de")
+    assert found is not None
+    assert found.name == "a"
+    assert registry.find("fr", "en") is None
+    assert registry.targets_of("en") == ["de", "fr"]
+    assert registry.source_languages == ["en", "de"]
+
+
+def test_few_searches_are_kept(new_model: Any) -> None:
+    from nmt.inference.inputs import Input
+
+    model = new_model("a", ("en", "de"))
+    for size in range(1, 12):
+        model.translate([Input("the cat")], SearchOptions(beam_size=size))
+    assert len(model._others) == 8
+    assert model.translate([Input("the cat")], SearchOptions(n_best=4))[0].texts[3:]
