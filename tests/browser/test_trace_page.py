@@ -99,12 +99,21 @@ def test_the_keyboard_alone_reaches_each_step(page: "Page", trace: Trace) -> Non
 
 
 def test_the_keyboard_alone_reaches_each_token_of_the_beam(page: "Page", trace: Trace) -> None:
-    reached = set()
     page.focus("[name='beam-shown']")
-    for _ in range(len(trace.tree.nodes) + 2):
-        page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.dataset.node"))
-    assert reached >= {str(node.id) for node in trace.tree.nodes}
+    page.keyboard.press("Tab")
+    best = trace.tree.path(trace.tree.best())
+    assert page.evaluate("document.activeElement.dataset.node") == str(best[0].id)
+    reached = set()
+    for step in range(1 + max(node.step for node in trace.tree.nodes)):
+        page.keyboard.press("Home")
+        for key in [*["ArrowRight"] * step, *["ArrowUp"] * 9, *["ArrowDown"] * 9]:
+            page.keyboard.press(key)
+            reached.add(int(page.evaluate("document.activeElement.dataset.node")))
+    assert reached >= {node.id for node in trace.tree.nodes}
+    page.focus(f"button[data-node='{best[-1].id}']")
+    for node in best[-2::-1]:
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("document.activeElement.dataset.node") == str(node.id)
 
 
 def test_a_word_that_is_forced_is_a_command(page: "Page", trace: Trace) -> None:

@@ -35,7 +35,7 @@
     const onBest = new Set(path(byId.get(best)).map((node) => node.id));
     const groups = [...new Set(nodes.map((node) => node.group))];
     const settings = { group: groups[0] ?? 0, shown: "all" };
-    const picture = nmt.element("div", { class: "beam-scroll", tabindex: 0, role: "region", "aria-label": "Picture of the beam" });
+    const picture = nmt.element("div", { class: "beam-scroll", role: "group", "aria-label": "Picture of the beam", on: { keydown: move } });
     const readout = nmt.element("p", { class: "readout quiet", "aria-live": "polite" });
     const form = nmt.element(
       "form", { class: "controls", "aria-label": "Beam", on: { submit: (event) => event.preventDefault() } },
@@ -91,7 +91,39 @@
         box.append(nodeButton(node, x, y));
       }
       picture.replaceChildren(box);
+      reach(buttons().find((one) => onBest.has(Number(one.dataset.node))) ?? buttons()[0]);
       show(null);
+    }
+
+    function buttons() {
+      return [...picture.querySelectorAll("button[data-node]")];
+    }
+
+    /** Make a token the one that Tab reaches. */
+    function reach(chosen) {
+      for (const one of buttons()) one.tabIndex = one === chosen ? 0 : -1;
+    }
+
+    /** Move with the arrow keys: up and down in a step, left to the token before, right to the next step. */
+    function move(event) {
+      const node = byId.get(Number(event.target.dataset?.node));
+      if (!node) return;
+      const all = buttons();
+      const ofStep = (step) => all.filter((one) => byId.get(Number(one.dataset.node)).step === step);
+      const column = ofStep(node.step);
+      const at = column.indexOf(event.target);
+      const child = all.find((one) => byId.get(Number(one.dataset.node)).parent === node.id);
+      const next = ofStep(node.step + 1);
+      const to = {
+        ArrowUp: column[at - 1], ArrowDown: column[at + 1],
+        ArrowLeft: all.find((one) => Number(one.dataset.node) === node.parent),
+        ArrowRight: child ?? next[Math.min(at, next.length - 1)],
+        Home: all[0], End: all[all.length - 1],
+      }[event.key];
+      if (!to) return;
+      event.preventDefault();
+      reach(to);
+      to.focus();
     }
 
     function place(one, x, y) {
@@ -126,7 +158,7 @@
     function show(node) {
       const way = new Set(path(node).map((one) => String(one.id)));
       readout.classList.toggle("quiet", node === null);
-      readout.textContent = node === null ? "Point at a token, or reach it with Tab, to see why it was kept or not." : describe(node);
+      readout.textContent = node === null ? "Point at a token, or reach it with Tab and the arrow keys, to see why it was kept or not." : describe(node);
       for (const one of picture.querySelectorAll("[data-node]")) one.classList.toggle("lit", way.has(one.dataset.node));
     }
 
