@@ -19,7 +19,7 @@ _FURTHER_SCRIPTS: Final = {"trace": ("tree.js",)}
 
 # Heights in pixels of a page in a notebook.
 _MARGIN = 420
-_OF_WORD = 34
+_OF_WORD = 66  # in both views
 _MOST = 900
 
 

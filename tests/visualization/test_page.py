@@ -218,4 +218,4 @@ def test_a_notebook_shows_a_page_in_a_frame() -> None:
     assert html.count("<iframe") == 1 and 'sandbox="allow-scripts"' in html
     (frame,) = [attributes for tag, attributes in Reader(html).tags if tag == "iframe"]
     assert frame["srcdoc"] == render_page("attention", [view("<b>").to_json()], title="attention")
-    assert frame["height"] == str(420 + 34 * 2)
+    assert frame["height"] == str(420 + 66 * 2)

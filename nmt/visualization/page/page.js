@@ -297,8 +297,8 @@ const nmt = (() => {
     const steps = Array.from({ length: 10 }, (_, step) => element("span", { data: { shade: step + 1 } }));
     const entries = [
       element("li", { class: "scale" }, "small ", element("span", { class: "steps", "aria-hidden": "true" }, ...steps), " large weight"),
-      entry("zero", "exactly zero"),
     ];
+    if (matrix.target.some((_, t) => matrix.row(t).includes(0))) entries.push(entry("zero", "exactly zero"));
     if (view.picks_one) entries.push(entry("picked", "the position picked (in training: at random)"));
     if (matrix.isWords && view.gold) entries.push(entry("gold sure", "gold link"), entry("gold possible", "possible gold link"));
     if (matrix.isWords && !view.grid) {
