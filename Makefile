@@ -10,7 +10,7 @@ AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f
 
 PAIRS ?= 10000 100000 1000000
 
-.PHONY: help install demo test test-slow benchmark check format reference tour docs browser clean
+.PHONY: help install demo test test-slow benchmark check format reference tour pages docs browser clean
 
 help:
 	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
@@ -22,6 +22,7 @@ help:
 	@echo "make format     format the code"
 	@echo "make reference  write configs/reference.yaml anew from the code"
 	@echo "make tour       fill docs/tour.md with code of the package, and write its notebook"
+	@echo "make pages      train the example models, and write the example pages in docs/pages (15 minutes)"
 	@echo "make docs       build the site of docs/ in site/, with the API; nothing is fetched by its pages"
 	@echo "make browser    what the tests of pages in a browser need, besides Chromium and npm"
 	@echo "make clean      delete what the tools left behind (no runs, no data, not .venv)"
@@ -74,6 +75,13 @@ reference: $(INSTALLED)
 # The code in docs/tour.md, and its notebook.
 tour: $(INSTALLED)
 	$(BIN)/python scripts/make_tour.py docs/tour.md
+
+# The example pages of the documentation; they come from trainings, so they differ a little.
+pages: $(INSTALLED)
+	test -d runs/toy || $(BIN)/python -m nmt demo
+	test -d data/pictures || $(BIN)/python scripts/prepare_pictures.py
+	test -d runs/pictures || $(BIN)/python -m nmt train configs/pictures.yaml
+	$(BIN)/python scripts/make_pages.py
 
 $(DOCS): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"

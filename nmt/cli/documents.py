@@ -91,22 +91,33 @@ def translate_documents(run: "Run", arguments: "Arguments") -> None:
             found = translator.translate_windows(lines, warnings=warnings, report=progress.update)
             return [translation for window in found for _, translation in window]
 
-        write_documents(documents, arguments, translate, requirable_numbers(translator))
+        requirable = requirable_numbers(translator)
+        write_documents(documents, arguments, translate, translator.languages[0], requirable)
 
 
 def write_documents(
     documents: "Sequence[tuple[str, DocumentFormat]]",
     arguments: "Arguments",
     translate: "Callable[[list[Input]], Sequence[Translation]]",
+    language: str | None,
     requirable: Callable[[str], bool] | None = None,
 ) -> None:
-    """Write the translations of documents, one after the other, to the output."""
+    """Write the translations of documents, one after the other, to the output.
+
+    Args:
+        documents: from `read_documents`.
+        arguments: how they are split, and where to write.
+        translate: translates lines.
+        language: BCP 47 tag of the source; None: not known.
+        requirable: as in `DocumentOptions`.
+    """
     from nmt.inference.documents import DocumentOptions, run_document
 
     with open_output(arguments.output) as output:
         for text, form in documents:
             options = DocumentOptions(
                 form,
+                language,
                 splits=not arguments.no_split,
                 protects=not arguments.no_protect,
                 requirable=requirable,

@@ -68,6 +68,7 @@ def translate_exported(arguments: "Arguments") -> int:
             read_documents(arguments.input),
             arguments,
             lambda lines: translator.translate([str(line.source) for line in lines]),
+            translator.description.source_language,
         )
         return 0
     lines = inputs.read_text(arguments.input, arguments.max_line_bytes)

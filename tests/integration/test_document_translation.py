@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.inference.documents import DocumentOptions, DocumentResult
 from nmt.text.protected import find_numbers, split_links
 from tests.integration.conftest import Command
 
@@ -77,6 +78,19 @@ def test_lines_are_not_split_and_links_not_kept_on_request(nmt: Command, in_trai
     changed = nmt("translate", "runs/tiny", "--document", "--no-protect", stdin=text.encode())
     assert changed.code == 0
     assert "www.example.org" not in changed.out
+
+
+def test_sentences_are_split_by_the_rules_of_the_language(nmt: Command, model: str) -> None:
+    options: list[DocumentOptions] = []
+
+    def look(text: str, given: DocumentOptions, translate: object) -> DocumentResult:
+        options.append(given)
+        return DocumentResult(text, [])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmt.inference.documents.run_document", look)
+        assert translate(nmt, model, stdin="one .") == "one ."
+    assert [given.language for given in options] == ["en"]
 
 
 def test_workers_translate_documents(nmt: Command, in_trained: Path) -> None:
