@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from nmt.cli.arguments import add_arguments
 from nmt.cli.main import COMMANDS
 from nmt.config.data import CorpusConfig
 from nmt.config.file import dump_config, load_config
@@ -78,6 +79,7 @@ def kind_of(command: str) -> str:
     """Name the test that is responsible for a command; an empty name: none is."""
     kinds = {
         r"nmt demo": "demo",
+        r"nmt serve .*": "serve",  # tests/integration/test_serve.py
         r"(echo '[^']*' \| )?nmt .*": "nmt",
         r"(OMP_NUM_THREADS=\d+ )?torchrun .*-m nmt .*": "torchrun",
         r"python scripts/\w+\.py.*": "script",
@@ -126,10 +128,21 @@ def test_extras_that_are_installed_exist() -> None:
 
 def test_commands_of_other_tests_have_these_tests() -> None:
     assert (ROOT / "tests/integration/test_demo.py").exists()
+    assert (ROOT / "tests/integration/test_serve.py").exists()
     assert (ROOT / "tests/scripts/test_train_slurm.py").exists()
     assert (ROOT / "tests/integration/test_exercises.py").exists()
     assert IN_SHELL in commands()
     assert BY_SLURM in commands()
+
+
+def test_commands_of_the_server_have_valid_arguments() -> None:
+    module = import_module("nmt.cli.serve")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, module.Arguments)
+    served = [command for command in commands() if kind_of(command) == "serve"]
+    assert len(served) > 1
+    for command in served:
+        parser.parse_intermixed_args(shlex.split(command)[2:])
 
 
 class AcceptedError(Exception):

@@ -8,7 +8,7 @@
   const results = find("#results");
   const details = find("#details");
   const figures = new Intl.NumberFormat("en");
-  const state = { models: [], limit: Infinity, columns: [], detail: null, timer: 0, view: nmt.newSettings() };
+  const state = { models: [], limit: Infinity, needsKey: false, columns: [], detail: null, timer: 0, view: nmt.newSettings() };
 
   start();
 
@@ -16,7 +16,8 @@
     fill("beam", [["", "of the model"], ...[1, 2, 3, 5, 8, 12, 20].map((size) => [String(size), size === 1 ? "1 (greedy)" : String(size)])]);
     fill("best", [1, 3, 5, 10].map((number) => [String(number), String(number)]));
     area.addEventListener("input", typed);
-    settings.addEventListener("input", (event) => (event.target.name === "key" ? loadModels() : changed(event.target.name)));
+    settings.addEventListener("input", (event) => changed(event.target.name));
+    settings.elements.key.addEventListener("change", loadModels);
     settings.addEventListener("submit", (event) => event.preventDefault());
     find(".clear").addEventListener("click", () => {
       area.value = "";
@@ -26,6 +27,7 @@
     try {
       const answer = await (await fetch("frontend/settings")).json();
       state.limit = answer.charLimit;
+      state.needsKey = answer.keyRequired;
       settings.querySelector(".key").hidden = !answer.keyRequired;
     } catch {
       find("#summary").textContent = "The server does not answer; reload the page to try again.";
@@ -36,11 +38,15 @@
   }
 
   async function loadModels() {
+    if (state.needsKey && !settings.elements.key.value) {
+      find("#summary").textContent = "Enter an API key to start.";
+      return;
+    }
     let answer;
     try {
       answer = await ask("v1/models");
     } catch (problem) {
-      find("#summary").textContent = problem.status === 401 ? "Enter an API key to start." : problem.message;
+      find("#summary").textContent = problem.message;
       return;
     }
     find("#summary").textContent = "";
@@ -55,6 +61,7 @@
   }
 
   function changed(name) {
+    if (name === "key") return; // it is read when it is complete
     if (name === "model" || name === "other") makeColumns();
     translate();
   }
