@@ -38,8 +38,8 @@ _OF_EXPORTED: Final = ("plugins", "run", "sentence", "json", "html", "beam_size"
 # Arguments that a command with another prefix does not repeat.
 _NOT_REPEATED: Final = ("run", "sentence", "json", "html", "prefix")
 _OF_GRAPH: Final = (
-    "states, gates, attention and beam stay inside the exported graph; trace the run that was "
-    "exported"
+    "states, gates, attention and beam, which stay inside the exported graph; trace the run that "
+    "was exported"
 )
 
 
@@ -94,9 +94,7 @@ def _trace_run(arguments: Arguments) -> "Trace":
 
     from nmt.inference.translator import Translator
 
-    translator = Translator.from_run(
-        run, checkpoint=arguments.checkpoint, device="cpu", precision="float32"
-    )
+    translator = Translator.from_run(run, checkpoint=arguments.checkpoint, device="cpu")
     return translator.trace(source, prefix=arguments.prefix)
 
 

@@ -248,6 +248,7 @@ class Trace:
             "fields": list(nodes[0]) if nodes else [],
             "nodes": [list(node.values()) for node in nodes],
             "stops": self.tree.stops,
+            "stop_reason": self.tree.stop_reason,
             "best": None if best is None else best.id,
         }
 

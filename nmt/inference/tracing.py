@@ -194,17 +194,17 @@ def _lacks(
     """Yield what is not in a trace, and why."""
     runner, tokens = translator.runner, translation.hypotheses[0].tokens
     if not translator.has_attention:
-        yield "the model has no attention, so there are no scores, weights and links"
+        yield "attention: the model has none, so there are no scores, weights and links"
     if runner.search.draws_samples:
-        yield "sampling draws one word at each step, so there is no beam"
+        yield "a beam: sampling draws one word at each step"
     elif tree is None:
-        yield f"{type(runner.search).__name__} does not report its steps, so there is no beam"
+        yield f"a beam: {type(runner.search).__name__} does not report its steps"
     elif (best := tree.best()) is not None:
         path = tuple(node.token for node in tree.path(best))
         if path != (*tokens, EOS):
-            yield "another hypothesis than the best of the beam was chosen by reranking"
+            yield "the reranking, which has chosen another hypothesis than the best of the beam"
     if runner.precision != torch.float32:
         name = str(runner.precision).removeprefix("torch.")
-        yield f"computed in float32; in {name}, another word may be the likeliest"
+        yield f"the numbers of {name}, the precision of the translator, which may give other words"
     for name in recording.not_recorded:
         yield f"the arrays of {name}, a class from outside, are not recorded"

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nmt.core.special_tokens import EOS
+from nmt.search.beam import BeamSearch
 from nmt.search.constraints import forbid_early_end
 from nmt.search.diverse_beam import DiverseBeamSearch
 from nmt.search.observer import SearchStep
@@ -83,8 +84,7 @@ class BeamTree:
 
     Attributes:
         nodes: in the order of their steps. A node comes after its parent.
-        stops: groups and steps at which open hypotheses were given up, because none of them could
-            score higher than the finished ones.
+        stops: groups and steps at which the search gave up its open hypotheses (`stop_reason`).
     """
 
     def __init__(self, search: Search) -> None:
@@ -102,6 +102,13 @@ class BeamTree:
     def num_places(self) -> int:
         """Return K, the places of the beam; of each group, in a diverse beam."""
         return self._search.beam_size
+
+    @property
+    def stop_reason(self) -> str:
+        """Return why a search gives up its open hypotheses."""
+        if isinstance(self._search, BeamSearch) and self._search.stopping == "first":
+            return "enough hypotheses have finished"
+        return "no open hypothesis can beat the best"
 
     def best(self) -> BeamNode | None:
         """Return the last node of the best finished hypothesis; None if there is none."""

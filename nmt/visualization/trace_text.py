@@ -112,7 +112,7 @@ def _tree(tree: Mapping[str, Any]) -> Iterator[str]:
         place = node["group"], node["step"]
         if place != before:
             group = f", group {place[0] + 1}" if any(each["group"] for each in nodes) else ""
-            stop = "; no open hypothesis can beat the best" if place in stops else ""
+            stop = f"; {tree['stop_reason']}" if place in stops else ""
             yield f"{_INDENT}step {place[1] + 1}{group}{stop}"
             before = place
         rule = f" ({node['rule']})" if node["rule"] else ""

@@ -194,10 +194,10 @@ def test_hostile_words_are_shown_as_text(page_of: "PageOf") -> None:
 def test_what_a_trace_lacks_is_said(page_of: "PageOf") -> None:
     no_attention = {"decoder": {"style": "sutskever", "hidden_size": 12}, "attention": None}
     page = page_of(html_of(make_trace(LINE, no_attention)))
-    assert "the model has no attention" in page.inner_text(".trace-head")
+    assert "attention: the model has none" in page.inner_text(".trace-head")
     assert page.locator(".over-source").count() == 0
     page = page_of(html_of(make_trace(LINE, search="sampling", beam_size=1)))
-    assert "so there is no beam" in page.inner_text(".trace-head")
+    assert "a beam: sampling draws one word" in page.inner_text(".trace-head")
     assert page.locator(".beam").count() == 0
     exported = Translation(("ein Hund",), (Hypothesis((5,), -1.0, -0.5),))
     page = page_of(html_of(Trace.of_translation("a dog", exported, "states stay in the graph")))

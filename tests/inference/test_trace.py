@@ -167,7 +167,7 @@ def test_every_wiring_has_a_trace(make, decoder, heads):
     json.loads(trace.to_json())
     if decoder == "sutskever":
         assert trace.lacks == (
-            "the model has no attention, so there are no scores, weights and links",
+            "attention: the model has none, so there are no scores, weights and links",
         )
         assert trace.alignment is None
         assert trace.steps[0].attention_entropy is None
@@ -236,7 +236,7 @@ def test_a_grid_has_a_trace(make, tokenizer):
 def test_samples_have_no_beam(make):
     trace = make(search="sampling", beam_size=1).trace(LINE)
     assert trace.tree is None and trace.steps
-    assert trace.lacks == ("sampling draws one word at each step, so there is no beam",)
+    assert trace.lacks == ("a beam: sampling draws one word at each step",)
     assert trace.view()["tree"] is None
 
 
@@ -245,14 +245,17 @@ def test_reranking_is_reported(make):
         make(mbr="chrf", n_best=1, beam_size=8, mbr_candidates=8).trace(line).lacks
         for line in (LINE, "w9 w3")
     }
-    assert found <= {(), ("another hypothesis than the best of the beam was chosen by reranking",)}
+    assert found <= {
+        (),
+        ("the reranking, which has chosen another hypothesis than the best of the beam",),
+    }
 
 
 def test_the_precision_of_the_translator_is_reported(make):
     translator = make()
     reduced = replace(translator, runner=replace(translator.runner, precision=torch.bfloat16))
     assert reduced.trace(LINE).lacks == (
-        "computed in float32; in bfloat16, another word may be the likeliest",
+        "the numbers of bfloat16, the precision of the translator, which may give other words",
     )
     assert reduced.trace(LINE).text == translator.trace(LINE).text
 

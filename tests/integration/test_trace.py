@@ -64,8 +64,8 @@ def test_an_exported_file_lacks_what_is_in_its_graph(
     outcome = nmt("trace", exported, LINE)
     assert outcome.code == 0, outcome.err
     assert outcome.lines[1] == f"target    {translation}"
-    assert outcome.lines[-1].startswith("not in this trace: states, gates, attention and beam")
+    assert outcome.lines[-1].startswith("not in this trace: states, gates, attention and beam,")
     page = tmp_path / "a.html"
     assert nmt("trace", exported, LINE, "--html", page).code == 0
-    assert "stay inside the exported graph" in page.read_text()
+    assert "which stay inside the exported graph" in page.read_text()
     nmt("trace", exported, LINE, "--prefix", "a").assert_refused("--prefix: not supported")

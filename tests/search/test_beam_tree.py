@@ -171,6 +171,10 @@ def test_a_search_that_ends_early_says_so(random_model):
     last = max(node.step for node in tree.nodes)
     assert tree.stops[0][1] == last
     assert any(node.reason == "kept" for node in tree.nodes if node.step == last)
+    assert tree.stop_reason == "no open hypothesis can beat the best"
+    first = BeamSearch(3, 1, Scoring(NoPenalty()), Rules(LIMITS), stopping="first")
+    tree, _ = watch(model, first)
+    assert tree.stops and tree.stop_reason == "enough hypotheses have finished"
 
 
 def test_the_last_of_several_searches_counts(random_model):

@@ -45,6 +45,7 @@ def view(**changes: Any) -> dict[str, Any]:
                 [2, 0, 0, 1, "</s>", -0.21, -0.5, 0.0, "finished", "", -0.25],
             ],
             "stops": [[0, 1]],
+            "stop_reason": "no open hypothesis can beat the best",
         },
         "parts": [
             {

@@ -29,7 +29,7 @@
 
   /** Return the tree of a trace: a picture to explore, and a table with all numbers. */
   nmt.beamTree = (view) => {
-    const { fields, nodes: rows, stops, best } = view.tree;
+    const { fields, nodes: rows, stops, stop_reason: stopReason, best } = view.tree;
     const nodes = rows.map((row) => Object.fromEntries(fields.map((name, at) => [name, row[at]])));
     const byId = new Map(nodes.map((node) => [node.id, node]));
     const onBest = new Set(path(byId.get(best)).map((node) => node.id));
@@ -80,7 +80,7 @@
       for (let step = 0; step < steps; step++) {
         const isStop = stops.some(([group, at]) => group === settings.group && at === step);
         const name = nmt.element("span", { class: "beam-step", text: isStop ? `${step + 1} · search ends` : step + 1 });
-        if (isStop) name.title = "No open hypothesis can beat the best finished one";
+        if (isStop) name.title = stopReason;
         place(name, step * COLUMN, 0);
         box.append(name);
       }
