@@ -154,7 +154,7 @@ def run(arguments: Arguments) -> int:
 
     options = _options(arguments)
     with bind(arguments.host, arguments.port) as listening:
-        from nmt.serving.models import open_models
+        from nmt.serving.opening import open_models
 
         models = open_models(
             arguments.models,
@@ -200,7 +200,7 @@ def _read_keys(file: Path | None) -> tuple[bytes, ...]:
     """Return the SHA-256 of each key."""
     if file is None:
         return ()
-    from nmt.serving.limits import key_digest
+    from nmt.serving.options import key_digest
 
     try:
         lines = file.read_text(encoding="utf-8").split()

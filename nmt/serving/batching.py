@@ -24,7 +24,7 @@ class _Job:
     """A request, or one round of it.
 
     Attributes:
-        key: jobs with equal keys are computed together; None: alone.
+        key: jobs with equal keys are computed together; None: with no other.
         compute: computes lines of jobs with this key.
         lines: of the job.
         future: of the results; it may be cancelled at any time before it has them.

@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse
 
 from nmt.core.languages import name_of
 from nmt.inference.documents import DocumentOptions
-from nmt.serving.models import SearchOptions, ServedModel, match_tag
+from nmt.serving.languages import match_tag
+from nmt.serving.models import SearchOptions, ServedModel
 from nmt.serving.schemas import (
     Form,
     LibreDetection,

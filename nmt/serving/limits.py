@@ -5,8 +5,6 @@ that a large or slow one costs little.
 """
 
 import asyncio
-import hashlib
-import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -129,8 +127,8 @@ class Limits:
                         return b"".join(parts)
         except TimeoutError:
             seconds = f"{self._options.timeout:g} s"
-            message = f"body: not complete after {seconds}; send it faster"
-            raise Refusal(408, message, Connection="close") from None
+            late = f"body: not complete after {seconds}; send it faster"
+            raise Refusal(408, late, Connection="close") from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -177,20 +175,3 @@ class Observed:
             path = getattr(scope.get("route"), "path", "other")
             self._metrics.add_request(path, status, seconds)
             logger.info("%s %s %d %.0f ms", scope["method"], path, status, 1_000 * seconds)
-
-
-def is_known_key(given: str, keys: tuple[bytes, ...]) -> bool:
-    """Compare a key with every known one, in constant time.
-
-    Args:
-        given: by a client.
-        keys: the SHA-256 of each known key.
-    """
-    digest = key_digest(given)
-    found = [hmac.compare_digest(digest, key) for key in keys]  # all of them, found or not
-    return any(found)
-
-
-def key_digest(key: str) -> bytes:
-    """Return the SHA-256 of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

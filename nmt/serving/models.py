@@ -4,12 +4,9 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, count
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from nmt.core.errors import ConfigError, UserError
-from nmt.core.languages import base_of, normalize_tag
+from nmt.core.errors import UserError
 from nmt.inference.inputs import Input
 from nmt.inference.translation import Translation
 
@@ -232,116 +229,3 @@ class ModelRegistry:
             model for model in self.models.values() if model.languages == (source, target)
         )
         return next(directions, None)
-
-
-def match_tag(given: str, served: Sequence[str]) -> str | None:
-    """Return the served tag that a client means: the same, or the only one of its language."""
-    try:
-        tag = normalize_tag(given)
-    except ValueError:
-        return None
-    if tag in served:
-        return tag
-    of_language = [one for one in served if base_of(one) == base_of(tag)]
-    return of_language[0] if len(of_language) == 1 else None
-
-
-def open_models(
-    paths: Sequence[str],
-    languages: Sequence[str] = (),
-    *,
-    checkpoint: str = "best",
-    device: str = "auto",
-    precision: str | None = None,
-) -> ModelRegistry:
-    """Load runs and exported files.
-
-    Args:
-        paths: folders of runs, and files of `nmt export`.
-        languages: directions for the models in their order, as in `en-de` or `zh-Hans:en`; empty:
-            those that the models name.
-        checkpoint: of the runs: best, last or step-N.
-        device: of the runs.
-        precision: of the runs; None: the training precision.
-
-    Raises:
-        UserError: a model cannot be opened, reads grids, or its languages are not known.
-    """
-    if languages and len(languages) != len(paths):
-        raise ConfigError(
-            f"--languages: given {len(languages)} times for {len(paths)} models; give it once for "
-            "each model, in their order"
-        )
-    given: Sequence[tuple[str, str] | None] = list(map(split_direction, languages))
-    given = given or [None] * len(paths)
-    models: list[ServedModel] = []
-    names: list[str] = []
-    for path, direction in zip(paths, given, strict=True):
-        names.append(_new_name(Path(path), names))
-        if Path(path).is_dir():
-            models.append(_open_run(path, names[-1], direction, checkpoint, device, precision))
-        else:
-            models.append(_open_file(path, names[-1], direction))
-    return ModelRegistry(models)
-
-
-def split_direction(text: str) -> tuple[str, str]:
-    """Return the tags of `en-de`, or of `zh-Hans:en` if a tag has hyphens.
-
-    Raises:
-        ConfigError: the text is not a direction.
-    """
-    parts = text.split(":" if ":" in text else "-")
-    if len(parts) != 2:
-        raise ConfigError(f"--languages {text}: must name two languages, as en-de or zh-Hans:en")
-    try:
-        source, target = map(normalize_tag, parts)
-    except ValueError as error:
-        raise ConfigError(f"--languages {text}: {error}") from None
-    return source, target
-
-
-def _open_run(
-    path: str,
-    name: str,
-    direction: tuple[str, str] | None,
-    checkpoint: str,
-    device: str,
-    precision: str | None,
-) -> ServedRun:
-    from nmt.inference.translator import Translator
-    from nmt.runs.run import Run
-    from nmt.text.tokenizer import Tokenizer
-
-    run = Run.open(path)
-    direction = _require_languages(path, direction or run.config.data.languages())
-    translator = Translator.from_run(run, checkpoint=checkpoint, device=device, precision=precision)
-    if not isinstance(translator.source_reader, Tokenizer):
-        raise ConfigError(f"{path}: reads grids, which are not served; use `nmt translate`")
-    return ServedRun(name, direction, translator, run.config.decoding)
-
-
-def _open_file(path: str, name: str, direction: tuple[str, str] | None) -> ServedFile:
-    from nmt.export.exported_translator import ExportedTranslator
-
-    translator = ExportedTranslator.open(path, num_threads=1)
-    described = translator.description
-    of_file = described.source_language, described.target_language
-    return ServedFile(name, _require_languages(path, direction or of_file), translator)
-
-
-def _require_languages(path: str, found: tuple[str | None, str | None]) -> tuple[str, str]:
-    source, target = found
-    if source is None or target is None:
-        raise ConfigError(f"{path}: its languages are not known; give --languages en-de")
-    return source, target
-
-
-def _new_name(path: Path, names: Sequence[str]) -> str:
-    """Return the name of a model: its folder's or file's, with a number if there is one already."""
-    stem = path.stem if path.suffix == ".onnx" else path.resolve().name
-    return next(
-        name
-        for name in chain([stem], (f"{stem}-{number}" for number in count(2)))
-        if name not in names
-    )

@@ -1,5 +1,7 @@
-"""Options of the server."""
+"""Options of the server, and the keys of its clients."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 
 
@@ -36,3 +38,14 @@ class ServeOptions:
     splits: bool = True
     protects: bool = True
     logs_texts: bool = False
+
+    def accepts_key(self, given: str) -> bool:
+        """Return whether a key is one of the keys, compared with all of them in constant time."""
+        digest = key_digest(given)
+        found = [hmac.compare_digest(digest, key) for key in self.api_keys]
+        return any(found)
+
+
+def key_digest(key: str) -> bytes:
+    """Return the SHA-256 of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

@@ -14,8 +14,7 @@ from nmt.inference.documents import DocumentOptions, DocumentResult, translate_d
 from nmt.inference.inputs import Input
 from nmt.inference.translation import Translation
 from nmt.serving.batching import Batcher
-from nmt.serving.detection import Detector
-from nmt.serving.limits import is_known_key
+from nmt.serving.languages import Detector
 from nmt.serving.metrics import Metrics
 from nmt.serving.models import ModelRegistry, SearchOptions, ServedModel
 from nmt.serving.options import ServeOptions
@@ -58,7 +57,7 @@ class Service:
         given = of_body or request.headers.get("x-api-key") or of_header
         if not given:
             raise refuse(missing, "API key: missing; send api_key, X-API-Key or Authorization")
-        if not is_known_key(given, self.options.api_keys):
+        if not self.options.accepts_key(given):
             raise refuse(403, "Invalid API key")
 
     def find_model(self, name: str | None) -> ServedModel:

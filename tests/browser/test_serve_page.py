@@ -1,6 +1,7 @@
 """The page of the server: type, look, choose another word, compare, trace."""
 
 import importlib.util
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -108,10 +109,10 @@ def test_hovering_a_word_lights_what_it_looks_at(page: "Page", models: Any) -> N
         ]
         best = int(weights.argmax())
         said = page.text_content(".said") or ""
-        name = alignment.source_words[best]
-        assert said.startswith(
-            f"“{alignment.target_words[index]}” looks at: {name} {weights[best]:.3f}"
-        )
+        found = re.match(r"“(.*)” looks at: (\S+) ([\d.]+)", said)
+        assert found, said
+        assert found.group(1, 2) == (alignment.target_words[index], alignment.source_words[best])
+        assert float(found[3]) == pytest.approx(weights[best], abs=6e-4)
 
 
 def test_hovering_a_source_word_lights_the_translation(page: "Page", models: Any) -> None:
@@ -265,7 +266,7 @@ def test_nothing_is_cut_and_rules_of_accessibility_hold(
 def test_a_key_is_asked_for(
     helpers: ModuleType, models: Any, page_of: Callable[..., "Page"]
 ) -> None:
-    from nmt.serving.limits import key_digest
+    from nmt.serving.options import key_digest
 
     with helpers.run_server(models, api_keys=(key_digest("secret"),)) as server:
         page = page_of(server.url, allowed=(server.url,))

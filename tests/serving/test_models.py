@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from nmt.core.errors import ConfigError
-from nmt.serving.models import ModelRegistry, SearchOptions, match_tag, open_models, split_direction
+from nmt.serving.languages import match_tag, split_direction
+from nmt.serving.models import ModelRegistry, SearchOptions
+from nmt.serving.opening import open_models
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_languages_are_given_for_every_model() -> None:
 
 
 def test_equal_names_get_numbers() -> None:
-    from nmt.serving.models import _new_name
+    from nmt.serving.opening import _new_name
 
     assert _new_name(Path("runs/toy"), []) == "toy"
     assert _new_name(Path("old/toy.onnx"), ["toy"]) == "toy-2"

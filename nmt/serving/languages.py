@@ -1,9 +1,10 @@
-"""The language of a text, among the languages that are served."""
+"""Languages of requests: of a text, of a tag, and of an option, among those that are served."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from nmt.core.languages import base_of
+from nmt.core.errors import ConfigError
+from nmt.core.languages import base_of, normalize_tag
 
 _MOST_READ: Final = 2_000  # characters; more say no more about the language
 
@@ -36,3 +37,31 @@ class Detector:
         ranked = {base: float(one) for base, one in self._identifier.rank(text[:_MOST_READ])}
         found = [(tag, ranked.get(base_of(tag), 0.0)) for tag in self._tags]
         return sorted(found, key=lambda item: -item[1])
+
+
+def match_tag(given: str, served: Sequence[str]) -> str | None:
+    """Return the served tag that a client means: the same, or the only one of its language."""
+    try:
+        tag = normalize_tag(given)
+    except ValueError:
+        return None
+    if tag in served:
+        return tag
+    of_language = [one for one in served if base_of(one) == base_of(tag)]
+    return of_language[0] if len(of_language) == 1 else None
+
+
+def split_direction(text: str) -> tuple[str, str]:
+    """Return the tags of `en-de`, or of `zh-Hans:en` if a tag has hyphens.
+
+    Raises:
+        ConfigError: the text is not a direction.
+    """
+    parts = text.split(":" if ":" in text else "-")
+    if len(parts) != 2:
+        raise ConfigError(f"--languages {text}: must name two languages, as en-de or zh-Hans:en")
+    try:
+        source, target = map(normalize_tag, parts)
+    except ValueError as error:
+        raise ConfigError(f"--languages {text}: {error}") from None
+    return source, target

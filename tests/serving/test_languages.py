@@ -1,6 +1,6 @@
 """Languages are detected among those that are served."""
 
-from nmt.serving.detection import Detector
+from nmt.serving.languages import Detector
 
 
 def test_one_language_needs_no_library() -> None:
