@@ -233,6 +233,18 @@ def test_a_clicked_word_stays_lit_until_escape(page_of: "PageOf") -> None:
     assert page.locator(".arc.lit").count() == 0
 
 
+def test_the_matrix_of_long_sentences_is_a_picture(page_of: "PageOf") -> None:
+    names = tuple(map(str, range(150)))
+    page = page_of(page_with(view(words=Matrix(names, names, np.eye(150)))))
+    assert page.locator("table").count() == 0
+    size = page.locator("canvas.heat-map").bounding_box()
+    assert size is not None
+    place: Any = {"x": size["width"] * 10.5 / 150, "y": size["height"] * 10.5 / 150}
+    page.hover("canvas.heat-map", position=place)
+    assert pairs_of(page, ".arc.lit") == {(10, 10): 1.0}
+    assert "looks at" in page.inner_text(".readout")
+
+
 def several() -> list[AttentionView]:
     def one(line: int, source: str, score: float, weights: list[list[float]]) -> AttentionView:
         target = tuple("xy"[: len(weights)])

@@ -155,13 +155,13 @@ const nmt = (() => {
   function wordButton(context, side, index, ...children) {
     const { view, matrix } = context;
     const language = view.languages?.[side === "source" ? 0 : 1];
-    const text = element("bdi", { text: matrix[side][index] || " ", lang: language });
+    const text = element("bdi", { text: matrix[side][index].trim() === "" ? "␣" : matrix[side][index], lang: language });
     const attributes = { type: "button", class: "word", tabindex: index ? -1 : 0, data: { side, index } };
     const made = element("button", attributes, text, ...children);
+    if (matrix[side][index].length > 12) made.title = shown(matrix[side][index]); // it may be cut
     const note = side === "source" ? coverageNote(context, index) : null;
     if (note) {
       made.classList.add(note.kind);
-      made.title = note.text;
       made.append(element("span", { class: "hidden", text: ` (${note.text})` }));
     }
     return made;
@@ -324,6 +324,7 @@ const nmt = (() => {
       context.at = next;
       update();
     };
+    context.point = point; // for views that are no elements of words
     root.addEventListener("pointerover", (event) => {
       if (event.pointerType === "mouse") point(placeOf(event.target));
     });

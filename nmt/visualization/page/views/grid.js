@@ -25,7 +25,9 @@ nmt.register("grid", {
       return nmt.element("li", {}, nmt.wordButton(context, "target", target, panel));
     });
     const list = nmt.element("ol", { class: "panels", "aria-label": "target words", data: { group: "row" } }, ...panels);
-    root.append(nmt.element("div", { class: "grid-attention" }, picture, list));
+    const both = nmt.element("div", { class: "grid-attention" }, picture, list);
+    both.style.setProperty("--shape", columns / rows);
+    root.append(both);
 
     /** Draw each cell in its colour, faded to grey by its share of the largest weight. */
     function drawPanel(canvas, row) {
@@ -66,7 +68,7 @@ nmt.register("grid", {
         one.style.setProperty("--share", weights ? weights[index] / largest : 1);
         const isShown = weights !== null && weights[index] >= Math.max(settings.threshold, 0.01);
         const text = nmt.element("span", { text: isShown ? weights[index].toFixed(2) : "" });
-        one.replaceChildren(...(isShown && columns <= 8 ? [text] : []));
+        one.replaceChildren(...(isShown && Math.max(rows, columns) <= 8 ? [text] : []));
       });
       list.querySelectorAll("button").forEach((one, index) => {
         const weight = at?.source === undefined ? 0 : matrix.weight(at.source, index);

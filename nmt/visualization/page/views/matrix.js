@@ -5,6 +5,8 @@ nmt.register("matrix", {
 
   draw(root, context) {
     const { matrix, settings } = context;
+    // A browser takes seconds to lay out more cells.
+    if (matrix.source.length * matrix.target.length > 10_000) return drawPicture(root, context);
     const cells = [];
     const heads = { source: [], target: [] };
     const caption = nmt.element("caption", {
@@ -76,3 +78,40 @@ nmt.register("matrix", {
     };
   },
 });
+
+/** Draw the weights of long sentences as a picture; the words of the other view reach them, too. */
+function drawPicture(root, context) {
+  const { matrix, settings } = context;
+  const [columns, rows] = [matrix.source.length, matrix.target.length];
+  const size = Math.max(3, Math.floor(900 / columns));
+  const canvas = nmt.element("canvas", {
+    class: "heat-map", width: size * columns, height: size * rows, role: "img",
+    "aria-label": `attention weights of ${rows} target words over ${columns} source words`,
+  });
+  const note = `A table of ${rows} × ${columns} words is drawn as a picture: target words from top to bottom.`;
+  root.append(nmt.element("p", { class: "muted", text: note }), canvas);
+  const drawing = canvas.getContext("2d");
+  const styles = getComputedStyle(document.documentElement);
+  const shades = Array.from({ length: 11 }, (_, step) => styles.getPropertyValue(step ? `--shade-${step}` : "--sunken"));
+  canvas.addEventListener("pointermove", (event) => {
+    const box = canvas.getBoundingClientRect();
+    const index = (at, length, most) => Math.min(most - 1, Math.max(0, Math.floor((at / length) * most)));
+    context.point({
+      source: index(event.clientX - box.left, box.width, columns),
+      target: index(event.clientY - box.top, box.height, rows),
+    });
+  });
+
+  return () => {
+    drawing.clearRect(0, 0, canvas.width, canvas.height);
+    for (let target = 0; target < rows; target += 1) {
+      for (let source = 0; source < columns; source += 1) {
+        const weight = matrix.weight(source, target);
+        if (weight === 0 || weight < settings.threshold) continue;
+        drawing.globalAlpha = context.at === null || nmt.isLit(context.at, source, target) ? 1 : 0.3;
+        drawing.fillStyle = shades[nmt.shade(weight)];
+        drawing.fillRect(size * source, size * target, size, size);
+      }
+    }
+  };
+}
