@@ -201,13 +201,13 @@ def _read(text: str, options: DocumentOptions) -> Iterator[_Text]:
 def _split(text: str, options: DocumentOptions) -> Iterator[str | _Segment]:
     """Split a line, or a text of HTML, into segments and what is between them."""
     sentences = split_sentences(text, options.language) if options.splits else [text]
-    for sentence in sentences:
+    for number, sentence in enumerate(sentences, start=1):
         parts = split_links(sentence) if options.protects else [(sentence, False)]
-        found = list(_segments(parts))
-        last = found[-1]
-        if isinstance(last, _Segment) and sentence is not sentences[-1]:
-            last.touches_next = True
-        yield from found
+        part: str | _Segment = ""
+        for part in _segments(parts):
+            yield part
+        if isinstance(part, _Segment):
+            part.touches_next = number < len(sentences)
 
 
 def _segments(parts: Sequence[tuple[str, bool]]) -> Iterator[str | _Segment]:

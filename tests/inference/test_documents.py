@@ -64,6 +64,7 @@ MARKUP = st.lists(
                 "&lt;b&gt;",
                 "&nbsp;",
                 "&#0;",
+                "&#1;",
                 "&x",
                 "http://x.org/?a&amp;b",
             ),
