@@ -30,7 +30,7 @@ _LINE_BREAK: Final = re.compile("[ \t]*[\n-\r\x1c-\x1e\x85\u2028\u2029]\\s*")  #
 
 @dataclass(frozen=True)
 class DocumentOptions:
-    """How a document is split, and what a translation must keep.
+    """Options of a document: how it is split, and what a translation must keep.
 
     Attributes:
         format: text or html.
