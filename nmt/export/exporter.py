@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -12,6 +12,7 @@ import torch
 
 from nmt.build.tokenizers import load_tokenizers
 from nmt.config.decoding import DecodingConfig
+from nmt.config.experiment import Config
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
@@ -97,12 +98,7 @@ def export_run(
     runner = load_runner(run, tokenizers, [], checkpoint, "cpu", precision, "linear", [])
     shortlist = runner.shortlist
     candidates = None if shortlist is None else ShortlistGraph(shortlist, len(target))
-    of_source, of_target = run.config.data.languages()
-    description = replace(
-        _describe(options, source, target, candidates, precision),
-        source_language=of_source,
-        target_language=of_target,
-    )
+    description = _describe(run.config, source, target, candidates, precision)
     beam = ExportableBeamSearch(runner.search.scoring.length, runner.search.rules.limits)
     model = runner.model.requires_grad_(False)
     assert isinstance(model, Model), "a run without an ensemble has one model"
@@ -143,7 +139,7 @@ def _require_simple(decoding: DecodingConfig) -> None:
 
 
 def _describe(
-    decoding: DecodingConfig,
+    config: Config,
     source: Tokenizer,
     target: Tokenizer,
     candidates: ShortlistGraph | None,
@@ -154,6 +150,8 @@ def _describe(
     Raises:
         ConfigError: the beam is too wide for the vocabulary.
     """
+    decoding = config.decoding
+    source_language, target_language = config.data.languages()
     fewest = len(target) if candidates is None else int(candidates.everywhere.sum())
     beam_size = 1 if decoding.search.name == "greedy" else decoding.beam_size
     if beam_size > fewest - NUM_EXCLUDED:
@@ -169,6 +167,8 @@ def _describe(
         batch_tokens=min(decoding.batch_tokens, _MOST_BATCH_TOKENS),
         source=source,
         target=target,
+        source_language=source_language,
+        target_language=target_language,
     )
 
 

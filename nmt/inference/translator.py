@@ -81,8 +81,7 @@ class Translator(PostProcessor):
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: the device, the precision or an option of `decoding` is not supported, or a
-                run of the ensemble has another vocabulary.
+            ConfigError: a device, precision or decoding option is not supported, or vocabularies differ.
         """
         allow(plugins)
         run = Run.of(run, decoding)

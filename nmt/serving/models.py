@@ -20,7 +20,7 @@ _MOST_SEARCHES: Final = 8  # other beam sizes of a model that are kept
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a request asks of a translation.
+    """Options of one request for translations.
 
     Attributes:
         beam_size: None: that of the model.

@@ -1,4 +1,4 @@
-"""What the routes share: models, queue, limits on texts, and waiting for results."""
+"""Parts that the routes share: models, queue, limits on texts, and waiting for results."""
 
 import asyncio
 import logging

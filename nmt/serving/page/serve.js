@@ -311,7 +311,7 @@
       try {
         const { alternatives } = await ask("v1/alternatives", { model: model.name, text: segment.source, prefix });
         if (button.getAttribute("aria-expanded") !== "true") return;
-        const title = prefix ? nmt.element("h3", {}, "After ", nmt.element("q", { dir: "auto", text: prefix })) : nmt.element("h3", { text: "At the beginning" });
+        const title = prefix ? nmt.element("h2", {}, "After ", nmt.element("q", { dir: "auto", text: prefix })) : nmt.element("h2", { text: "At the beginning" });
         const items = alternatives.map((one) => nmt.element("li", {}, choiceOf(segment, one)));
         box.replaceChildren(title, items.length ? nmt.element("ol", {}, ...items) : nmt.element("p", { class: "muted", text: "No other word may stand here." }));
       } catch (problem) {
