@@ -81,7 +81,7 @@ class Translator(PostProcessor):
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: a device, precision or decoding option is not supported, or vocabularies differ.
+            ConfigError: a device, precision or option is not supported, or vocabularies differ.
         """
         allow(plugins)
         run = Run.of(run, decoding)
