@@ -152,9 +152,12 @@ def _steps(
 
 
 def _forced_text(tokenizer: Tokenizer, tokens: Sequence[int]) -> str | None:
-    """Return the text that forces these tokens; None if they end the sentence or are unknown."""
+    """Return the text that forces these tokens; None if no text does.
+
+    None does if they end the sentence, are unknown, or only begin a word without any letter of it.
+    """
     is_text = tokens[-1] >= len(SPECIAL_SYMBOLS) and UNK not in tokens
-    return tokenizer.decode(tokens) if is_text else None
+    return (is_text and tokenizer.decode(tokens)) or None
 
 
 def _cell_step(arrays: dict[str, NDArray[Any]], number: int, path: str, cell: Cell) -> CellStep:

@@ -4,6 +4,7 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ from nmt.build.model import build_model
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import ModelConfig
 from nmt.core.errors import ConfigError, DataError, RunError
-from nmt.core.special_tokens import EOS
+from nmt.core.special_tokens import EOS, UNK
 from nmt.data.formats.grids import Grid, GridReader
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import build_reranker, build_search
 from nmt.inference.recorder import copy_structure, record
 from nmt.inference.trace import Trace
+from nmt.inference.tracing import _forced_text
 from nmt.inference.translation import Translation
 from nmt.inference.translator import Input, Translator
 from nmt.nn.ensemble import Ensemble
@@ -154,6 +156,13 @@ def test_the_end_of_a_sentence_cannot_be_forced(make):
     steps = make().trace(LINE).steps
     prefixes = {one.prefix for step in steps for one in step.likeliest if one.word == "</s>"}
     assert prefixes <= {None}
+
+
+def test_a_token_without_text_cannot_be_forced(tokenizer):
+    silent = Mock(decode=lambda tokens: "")
+    assert _forced_text(silent, [EOS + 1]) is None
+    assert _forced_text(tokenizer, [EOS + 1]) == tokenizer.decode([EOS + 1])
+    assert _forced_text(tokenizer, [UNK, EOS + 1]) is None
 
 
 @pytest.mark.parametrize("decoder", ["bahdanau", "luong", "gnmt", "sutskever"])
