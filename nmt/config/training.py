@@ -2,20 +2,12 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_serializer,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
-from nmt.config.messages import refuse, show
+from nmt.config.messages import refuse
 from nmt.config.registry import LOSSES, OPTIMIZERS, SCHEDULES, Options, PlugIn
 from nmt.config.validation import ValidationConfig
-from nmt.config.values import Positive, Probability, Strength
+from nmt.config.values import BatchTokens, Positive, PositiveStrength, Probability, Strength
 
 # Options of `training` that are loss terms with a key of their own, in the order of their sum.
 _LOSSES: Final = ("label_smoothing", "coverage_loss", "r_drop", "guided_attention", "reinforce")
@@ -32,6 +24,51 @@ class EarlyStoppingConfig(Options):
 
     metric: str = "bleu"
     patience: Positive = 10
+
+
+class ScheduledSamplingConfig(Options):
+    """Scheduled sampling: feeding predictions with linearly rising probability (Bengio 2015).
+
+    Attributes:
+        start: Update at which the probability starts to rise from 0.
+        end: Update at which it reaches `probability`.
+        probability: Final probability of feeding a prediction instead of the reference token.
+    """
+
+    start: Annotated[int, Field(ge=0)] = 0
+    end: Positive = 20_000
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+
+    def _check(self) -> None:
+        if self.end <= self.start:
+            refuse("end", f"must be more than start ({self.start}), not {self.end}")
+
+
+class GuidedAttentionConfig(Options):
+    """Guided attention: supervision by `data.train.alignments` (Chen 2016; Liu 2016).
+
+    Attributes:
+        loss: Loss between attention weights and alignment links.
+        weight: Weight of this loss, which is added to the cross-entropy.
+    """
+
+    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    weight: PositiveStrength = 1.0
+
+
+class ReinforceConfig(Options):
+    """REINFORCE for hard attention, which samples positions (Xu 2015, eq. 11-13).
+
+    Attributes:
+        weight: Weight of this loss, which is added to the cross-entropy.
+        entropy: Weight of the entropy bonus.
+        discount: Discount of the rewards of later words; 0: a position is only rewarded for its own
+            word.
+    """
+
+    weight: Strength = 1.0
+    entropy: Strength = 0.01
+    discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
 
 
 class CheckpointConfig(Options):
@@ -101,7 +138,7 @@ class TrainingConfig(Options):
             machine.
     """
 
-    batch_tokens: Positive | Literal["auto"] | None = 4_000
+    batch_tokens: BatchTokens = 4_000
     batch_sentences: Positive | None = None
     accumulate: Positive = 1
     optimizer: Annotated[PlugIn, OPTIMIZERS] = PlugIn(name="adam")
@@ -125,14 +162,6 @@ class TrainingConfig(Options):
     log_every: Positive = 50
     tensorboard: bool = False
     num_threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
-
-    @field_validator("batch_tokens", mode="wrap")
-    @classmethod
-    def _explain_alternatives(cls, given: Any, read: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return read(given)
-        except ValidationError:
-            refuse("", f"must be a whole number of at least 1, 'auto' or null, not {show(given)}")
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import os
 import re
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator
 
-from nmt.config.messages import refuse
+from nmt.config.messages import refuse, show
 
 
 def _check_no_nul(text: str) -> str:
@@ -24,6 +25,13 @@ def _expand_home(path: str) -> str:
     return os.path.expanduser(path)
 
 
+def _explain_alternatives(given: Any, read: Callable[[Any], Any]) -> Any:
+    try:
+        return read(given)
+    except ValidationError:
+        refuse("", f"must be a whole number of at least 1, 'auto' or null, not {show(given)}")
+
+
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 # Limits far beyond practical use: larger values would fail only after hours, or use all memory.
@@ -32,6 +40,7 @@ NumLayers = Annotated[int, Field(ge=1, le=100)]
 NumCandidates = Annotated[int, Field(ge=1, le=10_000)]
 NumTokens = Annotated[int, Field(ge=1, le=10_000_000)]
 NumProcesses = Annotated[int, Field(ge=0, le=256)]
+BatchTokens = Annotated[Positive | Literal["auto"] | None, WrapValidator(_explain_alternatives)]
 Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
 PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]

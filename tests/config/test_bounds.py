@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from nmt.config import registry
 from nmt.config.data import CorpusConfig, DataConfig, FilterConfig
 from nmt.config.decoding import DecodingConfig, ShortlistConfig
-from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
 from nmt.config.model import (
     AttentionConfig,
     DecoderConfig,
@@ -19,6 +18,9 @@ from nmt.config.registry import Options
 from nmt.config.training import (
     CheckpointConfig,
     EarlyStoppingConfig,
+    GuidedAttentionConfig,
+    ReinforceConfig,
+    ScheduledSamplingConfig,
     TrainingConfig,
 )
 from nmt.config.validation import ValidationConfig
