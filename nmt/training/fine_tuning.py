@@ -113,7 +113,7 @@ def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
     """
     path = base.folder.path
     if changes := _differences_of_models(config, base):
-        logger.info("weights of %s, with other options: %s", path, changes)
+        logger.info("starting from the weights of %s, with other options: %s", path, changes)
     for key, corpus in config.data.training_corpora():
         sides = zip(*islice(build_corpus(corpus).read_pairs(), _NUM_LINES), strict=True)
         readers = {"source": tokenizers.source, "target": tokenizers.target}

@@ -38,7 +38,9 @@ class Sample:
     translation: str
 
     def __str__(self) -> str:
-        return f"  source: {self.source}\n  reference: {self.reference}\n  now: {self.translation}"
+        return (
+            f"  source: {self.source}\n  reference: {self.reference}\n  model: {self.translation}"
+        )
 
 
 @dataclass(frozen=True)

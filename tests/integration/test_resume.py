@@ -565,7 +565,7 @@ def test_new_run_is_prepared_and_logged_once(
     assert run.train("training.max_updates=2", *["--overwrite"] * overwrite) == 0
     assert drawn == [1]
     for told in (capsys.readouterr().err, (run.path / "train.log").read_text()):
-        assert told.count("training the sentencepiece tokenizer") == 1
+        assert told.count("training the tokenizer of both sides (sentencepiece)") == 1
         assert told.count(f"{NUM_PAIRS} of {NUM_PAIRS} pairs kept") == 1
 
 

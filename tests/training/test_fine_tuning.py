@@ -174,7 +174,7 @@ def test_different_model_options_are_reported(caplog: pytest.LogCaptureFixture) 
     assert told(caplog, config(), tokenizers) == []
     made = config(bridge="mean", embedding={"dropout": 0.5})
     assert told(caplog, made, tokenizers) == [
-        "weights of runs/base, with other options: model.embedding.dropout: "
+        "starting from the weights of runs/base, with other options: model.embedding.dropout: "
         "0.2 -> 0.5; model.bridge.name: 'final' -> 'mean'"
     ]
 
