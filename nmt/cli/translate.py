@@ -43,7 +43,7 @@ examples:
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +71,8 @@ from nmt.word_alignment.units import AlignmentUnits
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
-    from nmt.inference.translator import Input, Translation, Translator
+    from nmt.inference.translation import ExtraOutputs
+    from nmt.inference.translator import Input, Translator
     from nmt.runs.run import Run
 
 
@@ -175,6 +176,7 @@ def run(arguments: Arguments) -> int:
 
 def _translate(run: "Run", arguments: Arguments) -> None:
     from nmt.cli.resume import ResumableOutputs
+    from nmt.inference.inputs import LineWarnings
 
     outputs = arguments.outputs
     check_files(outputs, arguments.input_files, run, arguments.ensemble)
@@ -207,35 +209,26 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             alignments=files.get("--alignments"),
             shows_attention=arguments.attention,
         )
-        for window in _translate_windows(
-            translator, lines, num_done + 1, arguments, progress.update
-        ):
+        translate = partial(
+            translator.translate_windows,
+            extra=_extra_outputs(arguments, translator),
+            warnings=LineWarnings(num_done + 1, names_unknown=True),
+            report=progress.update,
+        )
+        for window in inputs.translate_lines(translate, lines, arguments):
             writer.write((given.source, translation) for given, translation in window)
     resumable.finish()
 
 
-def _translate_windows(
-    translator: "Translator",
-    lines: "Iterator[Source | Input]",
-    first_number: int,
-    arguments: Arguments,
-    report: Callable[[int], object],
-) -> "Iterator[list[tuple[Input, Translation]]]":
-    """Yield windows of lines and their translations; a typed line is answered at once."""
-    from nmt.inference.inputs import LineWarnings
+def _extra_outputs(arguments: Arguments, translator: "Translator") -> "ExtraOutputs":
+    """Return what the outputs need besides the text."""
     from nmt.inference.translation import ExtraOutputs
 
-    translate = partial(
-        translator.translate_windows,
-        extra=ExtraOutputs(
-            alignments=arguments.needs_alignments and translator.has_attention,
-            scores=arguments.scores or arguments.n_best is not None or arguments.json,
-            token_scores=arguments.json,
-        ),
-        warnings=LineWarnings(first_number, names_unknown=True),
-        report=report,
+    return ExtraOutputs(
+        alignments=arguments.needs_alignments and translator.has_attention,
+        scores=arguments.scores or arguments.n_best is not None or arguments.json,
+        token_scores=arguments.json,
     )
-    return inputs.translate_lines(translate, lines, arguments)
 
 
 def _check(config: "Config", arguments: Arguments) -> None:
