@@ -139,9 +139,7 @@ def test_the_bar_moves_with_it(
     nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bar = Mock()
-    monkeypatch.setattr(
-        "nmt.cli.translate_exported.progress_bar", lambda *_, **__: nullcontext(bar)
-    )
+    monkeypatch.setattr("nmt.cli.inputs.progress_bar", lambda *_, **__: nullcontext(bar))
     (tmp_path / "in").write_bytes(INPUT)
     words = ("translate", exported, tmp_path / "in", "-o", tmp_path / "out")
     assert nmt(*words, "--batch-tokens", 5).code == 0
@@ -309,7 +307,7 @@ def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path)
         nmt("translate", other, stdin=b"one\n").assert_refused("export it again", reason)
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(unknown)})
     onnx.save(model, other)
-    nmt("translate", other, stdin=b"one\n").assert_refused("a tokenizer 'magic'")
+    nmt("translate", other, stdin=b"one\n").assert_refused("tokenizer 'magic' is not supported")
 
 
 @pytest.mark.parametrize(
