@@ -66,7 +66,7 @@ def test_stdin_may_be_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
         list(read_text(["-"]))
 
 
-def test_no_line_is_refused_and_the_damage_is_named(
+def test_bad_lines_are_read_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     give_stdin(monkeypatch, b"good\nb\xffd\nn\0l\n\xef\xbb\xbfx\n")

@@ -51,7 +51,7 @@ def test_complete_lines_of_whole_windows_are_kept(content: str, kept: str, tmp_p
     assert (tmp_path / "out.partial").read_text() == kept
 
 
-def test_the_output_that_is_behind_decides(tmp_path: Path) -> None:
+def test_the_shortest_output_determines_where_to_resume(tmp_path: Path) -> None:
     (tmp_path / "out.partial").write_text("a\nb\nc\nd\n")
     (tmp_path / "aligned.partial").write_text("0-0\n\n0-")
     assert resume(tmp_path, "12345", "out", "aligned") == (2, ["3", "4", "5"])

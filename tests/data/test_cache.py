@@ -53,7 +53,7 @@ def test_encodes_the_content_of_the_files(files, tokenizer, folder: Path) -> Non
     assert [path.suffix for path in entries(folder)] == [""]
 
 
-def test_a_tsv_file_and_gzip_are_corpora_too(tokenizer, folder: Path, tmp_path: Path) -> None:
+def test_tsv_and_gzip_corpora_are_encoded(tokenizer, folder: Path, tmp_path: Path) -> None:
     import gzip
 
     path = tmp_path / "train.tsv.gz"
@@ -162,7 +162,7 @@ def test_other_settings_or_files_are_not_a_change(
     assert warnings_of(caplog).startswith("other.tsv: changed since")
 
 
-def test_a_cache_in_which_nothing_can_be_noted_is_read(files, tokenizer, folder: Path) -> None:
+def test_unwritable_record_of_changes_is_ignored(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
     (note,) = folder.glob("*.latest")
     note.unlink()
@@ -220,7 +220,7 @@ def change_a_byte(path: Path) -> None:
     "name",
     ["source.values", "target.offsets", "source.text.values", "report.json", "manifest.json"],
 )
-def test_damage_is_found_and_mended(
+def test_corrupted_entry_is_detected_and_encoded_again(
     damage, name: str, files, make_tokenizer, folder: Path, caplog
 ) -> None:
     tokenizer = make_tokenizer(samples=True)
@@ -400,7 +400,7 @@ def last_offset_too_large(offsets: Any) -> Any:
         put("manifest.json", sparse),
     ],
 )
-def test_an_entry_with_right_sums_and_wrong_content_is_made_again(
+def test_invalid_entry_with_valid_checksums_is_encoded_again(
     files, tokenizer, folder: Path, spoil: Spoil, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = encode(files, tokenizer, folder)

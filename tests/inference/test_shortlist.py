@@ -45,7 +45,7 @@ def tokens_of(shortlist: Shortlist, source: Sequence[int], constraint: Constrain
     return set(subset.tokens[allowed.mask[0]].tolist())
 
 
-def test_what_is_on_it() -> None:
+def test_shortlist_has_candidates_and_frequent_tokens() -> None:
     lexicon = random_lexicon()
     shortlist = Shortlist(lexicon, num_candidates=3, num_frequent=2, copies=False)
     common = {*range(len(SPECIAL_SYMBOLS)), 4, 5}

@@ -135,7 +135,7 @@ def test_progress_is_reported_with_each_batch(exported: Path, num_threads: int) 
     assert told == [1, 1, 1, 1, 1, 1, 3], "the last are the lines without text"
 
 
-def test_the_bar_moves_with_it(
+def test_progress_bar_follows_the_batches(
     nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bar = Mock()
@@ -156,7 +156,7 @@ def test_it_runs_without_this_package(exported: Path) -> None:
     assert found == [item.text for item in translator.translate(["one two three", "nine"])]
 
 
-def test_in_python(exported: Path) -> None:
+def test_exported_model_translates_in_python(exported: Path) -> None:
     translator = ExportedTranslator.open(exported, beam_size=4, n_best=2)
     first, nothing = translator.translate(["one two .", " "])
     assert len(first.texts) == 2 and first.hypotheses[0].score >= first.hypotheses[1].score
@@ -249,7 +249,7 @@ def test_without_onnx_runtime(
     nmt("translate", exported, stdin=INPUT).assert_refused("pip install onnxruntime")
 
 
-def test_numbers_that_are_none() -> None:
+def test_nan_scores_are_refused() -> None:
     scores = np.array([[-1.0, -np.inf], [np.nan, np.nan]], np.float32)
     ones, tokens = np.ones((2, 2), np.int64), np.full((2, 2, 3), 7)
     (first,) = read_hypotheses(scores[:1], scores[:1], ones[:1], tokens[:1])

@@ -115,7 +115,7 @@ def test_a_table_of_other_words(nmt: Command, in_copy: Path) -> None:
     assert not Path("runs/tiny/lexicon").exists()
 
 
-def test_who_does_not_translate_needs_no_lexicon(nmt: Command, in_copy: Path) -> None:
+def test_commands_without_search_need_no_lexicon(nmt: Command, in_copy: Path) -> None:
     config = Path("runs/tiny/config.yaml")
     config.write_text(config.read_text().replace("shortlist: null", "shortlist: {frequent: 5}"))
     assert "shortlist: {frequent" in config.read_text()

@@ -128,7 +128,7 @@ def test_a_line_that_was_cut_is_translated_again(
     assert (Path("out").read_bytes(), Path("aligned").read_bytes()) == expected
 
 
-def test_a_partial_file_that_is_gone_is_begun_again(
+def test_missing_partial_file_is_started_again(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
     write_input(Path("input.en"), 40)
@@ -217,7 +217,7 @@ def test_kill_between_the_last_two_steps_loses_nothing(
     assert not Path("out.state").exists()
 
 
-def test_a_state_of_an_earlier_output_does_not_outlive_it(
+def test_state_of_an_earlier_output_is_not_reused(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
     write_input(Path("input.en"), 40)
@@ -266,7 +266,7 @@ def test_a_dictionary_that_was_changed(
     )
 
 
-def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:
+def test_resume_without_an_output_starts_it(nmt: Any, in_copy: Path) -> None:
     write_input(Path("input.en"), 5)
     Path("input.en.gz").write_bytes(gzip.compress(Path("input.en").read_bytes()))
     assert nmt("translate", "runs/tiny", "input.en.gz", "-o", "out", "--resume").code == 0

@@ -53,7 +53,7 @@ def test_final_links_need_unlinked_words() -> None:
     assert grow_diag_final_and(links("3-9 2-9"), links("")) == links("2-9")
 
 
-def test_nothing_of_nothing() -> None:
+def test_empty_alignments_give_an_empty_one() -> None:
     for symmetrize in SYMMETRIZATIONS.values():
         assert symmetrize(frozenset(), frozenset()) == frozenset()
 
