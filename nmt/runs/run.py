@@ -22,11 +22,7 @@ LAST: Final = "last"
 
 _CONFIG = "config.yaml"
 # nmt reads neither folder, and users may keep their own files there.
-_UNREAD = ("translations", "plots")
-_LOGS = ("metrics.jsonl", "tensorboard", "train.log", "environment.json")
-_TRAINED = (_CONFIG, "tokenizer", "cache", "lexicon", "plugin_copies")
-_CONTENTS = (*_TRAINED, *_LOGS, "checkpoints", *_UNREAD, "results.json")
-_PROTECTED = {*_CONTENTS} - {*_UNREAD}
+_UNREAD = {"translations", "plots"}
 
 
 class _Entry:
@@ -228,6 +224,11 @@ class RunDirectory:
                 shutil.rmtree(entry)
             else:
                 entry.unlink(missing_ok=True)
+
+
+_ENTRIES = [entry.names[0] for entry in vars(RunDirectory).values() if isinstance(entry, _Entry)]
+_CONTENTS = tuple(dict.fromkeys(_ENTRIES))  # the configuration first
+_PROTECTED = {*_CONTENTS} - _UNREAD
 
 
 @dataclass(frozen=True)
