@@ -1,4 +1,4 @@
-"""Options of validation: the metrics, and how the translations that they score are made."""
+"""Options of validation: the metrics, and the search for the translations that they score."""
 
 from typing import Annotated, Any, Self
 

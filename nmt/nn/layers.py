@@ -113,7 +113,7 @@ class Linear(nn.Linear):
     __call__: Callable[..., Tensor]  # torch's returns Any
 
     def reset_parameters(self) -> None:
-        """Initialise after torch does, so that a seed gives the same weights in all versions."""
+        """Initialise after torch has, which keeps the random numbers of earlier versions."""
         super().reset_parameters()
         initialize_linear(self)
 

@@ -199,7 +199,7 @@ class CellTape(ABC):
 
     @abstractmethod
     def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
-        """Return those factors of the gradients of some steps that depend on the tape only."""
+        """Return the gradient factors of some steps that only depend on the tape."""
 
     def _factors(self, t: int) -> tuple[Tensor, ...]:
         """Return the factors of step t, which are computed in blocks of steps.
