@@ -112,8 +112,9 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
     """Build a decoder with input and output vectors of `size` and a memory of `value_size`."""
     options = config.decoder
+    make_cell = CELLS.bind(options.cell)
     parts = DecoderParts(
-        make_cell=partial(CELLS.bind(options.cell), hidden_size=options.hidden_size),
+        make_cell=lambda input_size: make_cell(input_size, options.hidden_size),
         attention=_build_attention(config.attention, options.hidden_size, value_size),
         input_size=size,
         value_size=value_size,

@@ -29,14 +29,15 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validato
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from nmt.config.messages import refuse, refuse_unknown_keys, unknown
-from nmt.config.signatures import name_part, read_options
+from nmt.config.messages import refuse, refuse_unknown_keys, show, unknown
+from nmt.config.signatures import name_part, read_options, require_arguments
 from nmt.config.values import PathText
 from nmt.core.errors import ConfigError
 from nmt.core.parts import PartOf
 from nmt.system import plugins
 
 _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
+_MOST = 10**18  # for every whole number; larger ones overflow as an int64, or as a float
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
@@ -69,6 +70,9 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
+        for name, value in self:
+            if isinstance(value, int) and abs(value) > _MOST:
+                refuse(name, f"must be at most {_MOST:,}, not {show(value)}")
         if _IMPORTS_PLUGINS.get():
             self._check()
         return self
@@ -197,7 +201,10 @@ class Table:
 
     def options(self, name: str) -> type[BaseModel]:
         """Return a pydantic model that checks and converts the options of a plug-in."""
-        return read_options(self.find(name), f"{self.kind} {name}", Options, _as_field)
+        kind, title = self.find(name), f"{self.kind} {name}"
+        if ":" in name:
+            require_arguments(kind, title, like=next(iter(self.classes.values())))
+        return read_options(kind, title, Options, _as_field)
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
         """Build a plug-in from positional arguments and its configured options."""

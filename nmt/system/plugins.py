@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +23,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeVar
 
-from nmt.core.errors import ConfigError
+from nmt.core.errors import ConfigError, UserError, explain_system_error
 from nmt.system.files import read_regular
 
 Base = TypeVar("Base")
 
 _MAX_BYTES: Final = 1_000_000
+_MOST_NAMED: Final = 8  # classes in a message
+_TERMINATED: Final = 128 + signal.SIGTERM  # exit code
 _PREFIX: Final = "nmt_plugin_"  # of the modules that files become
 
 
@@ -82,11 +85,20 @@ def allow(given: Iterable[str | Path | type]) -> None:
 
 @contextmanager
 def allowed(given: Sequence[str]) -> Iterator[None]:
-    """Allow the import of files and modules inside the `with`."""
+    """Allow the import of files and modules inside the `with`, for a command.
+
+    Raises:
+        ConfigError: as `allow`; or code of a plug-in raised an error.
+    """
     before = dict(_NAMED)
     try:
         allow(given)
         yield
+    except (Exception, SystemExit) as error:
+        message = explain_failure(error)
+        if message is None:
+            raise
+        raise ConfigError(message) from error
     finally:
         _NAMED.clear()
         _NAMED.update(before)
@@ -143,10 +155,15 @@ def find(name: str, base: type[Base]) -> type[Base]:
     if wanted in parts:
         return parts[wanted]
     if wanted not in found:
-        close = get_close_matches(wanted, parts, n=1)
+        by_lower = {key.lower(): key for key in parts}
+        close = [by_lower[key] for key in get_close_matches(wanted.lower(), by_lower)]
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        choices = ", ".join(parts) or "none"
-        raise ConfigError(f"unknown class {wanted!r} of {source.name}{hint}; allowed: {choices}")
+        shown = list(parts) or ["none"]
+        if len(shown) > _MOST_NAMED:
+            shown = [*(close or shown[:_MOST_NAMED]), "…"]
+        raise ConfigError(
+            f"unknown class {wanted!r} of {source.name}{hint}; allowed: {', '.join(shown)}"
+        )
     missing = ", ".join(sorted(getattr(found[wanted], "__abstractmethods__", ())))
     what_to_do = f"define {missing}" if missing else f"extend {base.__module__}.{base.__qualname__}"
     raise ConfigError(f"{name!r} is not a complete {base.__qualname__}; {what_to_do}")
@@ -165,6 +182,12 @@ def source_of(name: str) -> Source:
 def sources() -> list[Source]:
     """Return the imported files and modules from outside the package."""
     return [it for it in _NAMED.values() if it is not None and not _contains("nmt", it.name)]
+
+
+def unused() -> list[str]:
+    """Return the files and modules that were allowed, and not imported since."""
+    imported = [key for key, source in _NAMED.items() if source is not None]
+    return [key for key in _NAMED if not any(_contains(key, other) for other in imported)]
 
 
 def reference_of(kind: type) -> str:
@@ -225,11 +248,26 @@ def _explaining(name: str) -> Iterator[None]:
         if isinstance(error, SyntaxError) and error.filename == name:
             lines = [error.lineno]
         where = f"{name}, line {lines[-1]}" if lines else name
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         advice = "correct the file"
         if isinstance(error, ModuleNotFoundError):
             advice = "install the module, or set PYTHONPATH to its folder"
-        raise ConfigError(f"plug-in {where}: cannot be imported: {reason}; {advice}") from error
+        raise ConfigError(
+            f"plug-in {where}: cannot be imported: {_describe_error(error)}; {advice}"
+        ) from error
+
+
+def _describe_error(error: BaseException) -> str:
+    """Return the type of an error, and the first line of its message."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def explain_failure(error: BaseException) -> str | None:
+    """Return an error of a plug-in's code as one line; None for any other error."""
+    is_signal = isinstance(error, SystemExit) and error.code == _TERMINATED
+    if isinstance(error, UserError) or is_signal or explain_system_error(error) is not None:
+        return None
+    lines = lines_of(error)
+    return f"plug-in {lines[-1]}: {_describe_error(error)}; correct the file" if lines else None
 
 
 def lines_of(error: BaseException | None) -> list[str]:

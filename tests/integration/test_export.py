@@ -310,6 +310,25 @@ def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path)
     nmt("translate", other, stdin=b"one\n").assert_refused("tokenizer 'magic' is not supported")
 
 
+def test_a_file_never_imports_a_plugin_by_itself(
+    nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("open('mark', 'w').close()\nclass Mine: ...\n")
+    model = onnx.load(exported)
+    fields = json.loads(model.metadata_props[0].value)
+    fields["source"]["plugin"] = "mine.py:Mine"
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(fields)})
+    onnx.save(model, "mine.onnx")
+    translate = ("translate", "mine.onnx")
+    nmt(*translate, stdin=b"one\n").assert_refused("mine.onnx: 'mine.py:Mine'", "add --plugin mine")
+    assert not (tmp_path / "mark").exists()
+    nmt(*translate, "--plugin", "mine.py", stdin=b"one\n").assert_refused(
+        "mine.onnx: 'mine.py:Mine' is not a complete Tokenizer; extend nmt.text.tokenizer.Tokenizer"
+    )
+    assert (tmp_path / "mark").exists()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.test_plugins import OUTSIDE
+
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
@@ -182,6 +184,27 @@ def test_other_models_options_and_inputs_are_refused(
     nmt("translate", "runs/tiny", "input.en", "--resume").assert_refused(
         "--resume: only continues a file; give the same -o FILE as before"
     )
+
+
+def test_a_changed_plugin_is_another_model(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    shutil.copy(OUTSIDE / "length_penalty.py", in_copy)
+    write_input(Path("input.en"), 40)
+    given = ("--length-penalty", "length_penalty.py:PowerPenalty", "--plugin", "length_penalty.py")
+    command = ("translate", "runs/tiny", "input.en", "-o", "out", *given)
+    break_off(3)
+    assert nmt(*command).code == 1
+    break_off(10**9)
+    file = in_copy / "length_penalty.py"
+    before = file.read_text()
+    file.write_text(before + "# changed\n")
+    nmt(*command, "--resume").assert_refused(
+        "out.state: the output was started with another model, other options or other"
+    )
+    file.write_text(before)
+    assert nmt(*command, "--resume").code == 0
+    assert len(Path("out").read_text().splitlines()) == 40
 
 
 def test_a_rerun_that_fails_before_it_writes_loses_nothing(
