@@ -178,7 +178,7 @@ def _write(graph: onnx.ModelProto, description: ExportMetadata, path: Path) -> N
         graph, {METADATA_KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER}
     )
     if graph.ByteSize() >= MAX_BYTES:
-        raise RunError(f"exported model: {graph.ByteSize() / 1e9:.1f} GB, over the limit of 2 GB")
+        raise RunError(f"export: {graph.ByteSize() / 1e9:.1f} GB, above 2 GB; use a smaller model")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
     write_checksum(path)

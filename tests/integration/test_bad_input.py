@@ -44,7 +44,7 @@ def test_a_folder_in_the_place_of_a_corpus(train: Any) -> None:
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_a_corpus_without_permission(split: str, train: Any, forbid: Any) -> None:
     forbid(f"{split}.en")
-    train().assert_refused(f"{split}.en: no permission to read it")
+    train().assert_refused(f"{split}.en: no permission to read it; change the permissions")
     assert not Path("runs/new").exists()
 
 

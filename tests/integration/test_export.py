@@ -17,8 +17,8 @@ import pytest
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import RunError
 from nmt.export.exported_translator import ExportedTranslator, read_hypotheses
-from nmt.export.exporter import _EXPORTED
-from nmt.export.onnx_file import METADATA_KEY
+from nmt.export.exporter import _EXPORTED, _write
+from nmt.export.onnx_file import METADATA_KEY, ExportMetadata
 from nmt.search.hypothesis import Hypothesis
 from tests.inference.test_forking import in_forked_child
 from tests.integration.conftest import Command
@@ -278,6 +278,18 @@ def test_int8_with_a_shortlist(nmt: Command, in_copy: Path) -> None:
 
 def test_every_option_of_decoding_is_known() -> None:
     assert set(_EXPORTED) <= DecodingConfig.model_fields.keys()
+
+
+def test_too_large_model_is_not_written(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(exported)
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = ExportMetadata.from_json(texts[METADATA_KEY], exported)
+    monkeypatch.setattr("nmt.export.exporter.MAX_BYTES", 1000)
+    with pytest.raises(RunError, match=r"^export: 0\.\d GB, above 2 GB; use a smaller model$"):
+        _write(model, metadata, tmp_path / "out.onnx")
+    assert os.listdir(tmp_path) == []
 
 
 def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path) -> None:
