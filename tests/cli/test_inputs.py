@@ -145,6 +145,6 @@ def test_lines_are_paired_with_their_constraints(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="prefixes: has 2 lines; give one for each input line"):
         list(add_constraints(iter("abc"), prefixes, constraints))
     with pytest.raises(
-        DataError, match="constraints: has more lines than the input; give one for each"
+        DataError, match="constraints: has more lines than the input; give one for each input"
     ):
         list(add_constraints(iter("a"), None, constraints))

@@ -118,7 +118,10 @@ def with_value(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
     [
         (set_first(with_value(float("nan"))), "of model has NaN or infinite values"),
         (set_first(with_value(float("-inf"))), "of model has NaN or infinite values"),
-        (set_first(with_value(-3e38)), "of model has values above 1e+12"),
+        (
+            set_first(with_value(-3e38)),
+            "of model has values above 1e+12, so that products overflow; use",
+        ),
         (set_first(torch.Tensor.double), "is float64, not float32"),
         (set_first(torch.Tensor.bfloat16), "is bfloat16, not float32"),
         (set_first(lambda tensor: tensor[1:].clone()), "has shape"),
