@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from nmt.cli.main import COMMANDS
+from nmt.config import registry
 from nmt.config.data import CorpusConfig
 from nmt.config.file import dump_config, load_config
 
@@ -434,6 +435,14 @@ def test_examples_of_adding_a_part_are_files_that_a_test_trains_with() -> None:
     page = (ROOT / "docs/adding-a-part.md").read_text(encoding="utf-8")
     included = re.findall(r'--8<-- "tests/integration/outside/(\w+)\.py"', page)
     assert sorted(included) == sorted(path.stem for path in OUTSIDE.glob("*.py"))
+
+
+def test_every_table_is_in_the_list_of_adding_a_part() -> None:
+    page = (ROOT / "docs/adding-a-part.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\| `([A-Z_]+)` in `([\w/.]+)` \|$", page, re.MULTILINE)
+    tables = [it for it in vars(registry).values() if isinstance(it, registry.Table)]
+    files = [(it.attribute, f"{it.module.replace('.', '/')}.py") for it in tables]
+    assert sorted(listed) == sorted(files)
 
 
 # ---- sizes, names and links ----
