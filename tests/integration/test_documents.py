@@ -453,6 +453,14 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) < 150
 
 
+def test_lines_of_prose_fit_into_100_columns() -> None:
+    """Links, tables, formulas and code may be wider."""
+    for path in PAGES:
+        text = re.sub(r"(?ms)^\s*```.*?^\s*```$", "", path.read_text(encoding="utf-8"))
+        wide = [line for line in text.splitlines() if len(line) > 100]
+        assert [line for line in wide if not re.match(r"\||\s*\$\$|.*\]\(", line)] == [], path
+
+
 def test_every_file_that_is_named_exists() -> None:
     # What the demo and training make does not exist yet, nor do the files of the reader.
     made = re.compile(r"(data|runs|\.venv|site)/|(mine|own|train|valid|test)\.\w+$|.*NAME")
