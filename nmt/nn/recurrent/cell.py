@@ -237,15 +237,8 @@ class _FusedUnroll(Function):
     """Autograd function of `_unroll_fused`; time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        cell_tape: type[CellTape],
-        steps: Tensor,
-        state: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        real: Tensor | None,
-    ) -> Tensor:
+    def forward(ctx: Any, cell_tape: type[CellTape], steps: Tensor, *given: Any) -> Tensor:
+        state, weight, bias, real = given
         cell = cell_tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
