@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD
@@ -106,12 +106,12 @@ class LocalUpdate:
 def make_batch(sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Batch:
     """Return a batch of pairs, in the order given, with BOS and EOS added."""
     assert len(sources) == len(targets) > 0
-    return pad_batch(_flatten(sources), _flatten(targets))
+    return pad_batch(flatten(sources), flatten(targets))
 
 
 def make_source(sources: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
     """Return sources and their lengths as `Batch` has them."""
-    return _pad_source(*_flatten(sources))
+    return _pad_source(*flatten(sources))
 
 
 def pad_batch(sources: FlatRows, targets: FlatRows) -> Batch:
@@ -125,12 +125,13 @@ def pad_batch(sources: FlatRows, targets: FlatRows) -> Batch:
     )
 
 
-def _flatten(rows: Sequence[Tokens]) -> FlatRows:
+def flatten(rows: Sequence[Tokens], dtype: DTypeLike = np.int64) -> FlatRows:
+    """Return the values of all rows, and the length of each; vectors keep their dtype."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     cells = [row for row in rows if isinstance(row, np.ndarray) and row.ndim > 1]
     if cells:
         return np.concatenate(cells), lengths
-    return np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum()), lengths
+    return np.fromiter(chain.from_iterable(rows), dtype, lengths.sum()), lengths
 
 
 def _pad_source(values: NDArray[Any], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

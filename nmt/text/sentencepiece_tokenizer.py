@@ -36,12 +36,7 @@ class SentencePieceTokenizer(Tokenizer):
     model_file = "sentencepiece.model"
 
     def __init__(
-        self,
-        normalizer: Normalizer,
-        model: bytes,
-        *,
-        model_type: ModelType,
-        sampling_alpha: float = 0.0,
+        self, normalizer: Normalizer, model: bytes, model_type: ModelType, sampling_alpha: float
     ) -> None:
         self._processor = SentencePieceProcessor(model_proto=model)
         everything = list(range(self._processor.vocab_size()))
@@ -72,12 +67,7 @@ class SentencePieceTokenizer(Tokenizer):
             raise ValueError("sampling_alpha is not from 0 to 1")
         if saved.options != {"model_type": found.model_type, "sampling_alpha": alpha}:
             raise ValueError(f"the options are not those of a {found.model_type} model")
-        return cls(
-            saved.normalizer,
-            saved.model,
-            model_type=found.model_type,
-            sampling_alpha=float(alpha),
-        )
+        return cls(saved.normalizer, saved.model, found.model_type, float(alpha))
 
     def saved(self) -> SavedTokenizer:
         """See `Tokenizer.saved`."""

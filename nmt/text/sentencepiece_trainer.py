@@ -67,12 +67,7 @@ class SentencePieceTrainer(TokenizerTrainer):
             model = self._learn(counts)
         except RuntimeError as error:
             raise self._explain(counts, error) from error
-        return SentencePieceTokenizer(
-            self.normalizer,
-            model,
-            model_type=self.model_type,
-            sampling_alpha=self.sampling_alpha,
-        )
+        return SentencePieceTokenizer(self.normalizer, model, self.model_type, self.sampling_alpha)
 
     def _learn(self, counts: Counter[str], **changes: Any) -> bytes:
         """Train on word counts; return the content of the model file."""
