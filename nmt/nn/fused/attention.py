@@ -4,7 +4,7 @@ All of it is computed in float32 at least: on a CPU, bfloat16 keys are no faster
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -69,7 +69,7 @@ class AttentionTape:
         self._d_contexts = self.contexts[:0]
 
     @classmethod
-    def start(cls, num_steps: int, given: AttentionInputs, *memory: Any) -> Self:
+    def start(cls, num_steps: int, given: AttentionInputs, *memory: Any) -> "AttentionTape":
         """Return an empty tape for `num_steps` steps; `memory` is that of `given`, already cast."""
         keys, values, direction = memory
         batch, num_positions, key_size = keys.shape
