@@ -20,7 +20,7 @@ from nmt.inference.inputs import Input as Input, LineWarnings, Pair, no_report
 from nmt.inference.loading import build_reranker, load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
-from nmt.inference.windows import read_pairs, read_windows
+from nmt.inference.windows import WindowReader
 from nmt.nn.ensemble import Space
 from nmt.runs.run import BEST, Run
 from nmt.search.rules import Rule
@@ -205,14 +205,7 @@ class Translator(PostProcessor):
             warnings: about the lines; None: only about lines that are cut.
             report: called with the number of lines whenever a batch has been searched.
         """
-        read = read_windows(
-            lines,
-            self.source_reader,
-            self.target_tokenizer,
-            self.runner.search,
-            max_tokens=self.max_source_length,
-            warnings=warnings,
-        )
+        read = self._reader(warnings).read_lines(lines, self.runner.search)
         if extra.alignments:
             self.require_attention()
         for window, found in self.runner.search_windows(read, report):
@@ -234,9 +227,7 @@ class Translator(PostProcessor):
         Raises:
             TypeError: an item is not such a pair.
         """
-        readers = self.source_reader, self.target_tokenizer
-        read = read_pairs(pairs, readers, "score", self.max_source_length, warnings)
-        for sources, targets in read:
+        for sources, targets in self._reader(warnings).read_pairs(pairs, "score"):
             found = self.runner.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
@@ -254,8 +245,10 @@ class Translator(PostProcessor):
         Raises:
             TypeError: an item is not such a pair.
         """
-        readers = self.source_reader, self.target_tokenizer
-        read = read_pairs(pairs, readers, "align", self.max_source_length, warnings)
-        for sources, targets in read:
+        for sources, targets in self._reader(warnings).read_pairs(pairs, "align"):
             self.require_attention()
             yield from self.align_encoded(sources, targets)
+
+    def _reader(self, warnings: LineWarnings | None) -> WindowReader:
+        readers = self.source_reader, self.target_tokenizer
+        return WindowReader(*readers, self.max_source_length, warnings or LineWarnings())
