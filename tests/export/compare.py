@@ -79,7 +79,9 @@ def run_search(
     source, lengths = make_source(sources)
     search = BeamSearch(beam_size, n_best, Scoring(GNMTPenalty()), Rules(LIMITS))
     with torch.inference_mode():
-        return search(Stepper(model.step), model.read(source, lengths), Request(lengths))
+        return search(
+            Stepper(model.step), model.start(model.encode(source, lengths)), Request(lengths)
+        )
 
 
 def assert_same(
@@ -180,7 +182,7 @@ def other_limits() -> None:
             source, lengths = make_source(sources)
             search = BeamSearch(4, 4, Scoring(WordReward()), Rules(limits))
             with torch.inference_mode():
-                state = model.read(source, lengths)
+                state = model.start(model.encode(source, lengths))
                 expected = search(Stepper(model.step), state, Request(lengths))
             assert_same(run_file(proto, sources, 4, 4), expected, tolerance=1e-3)
 
