@@ -49,8 +49,7 @@ class SentencePieceTokenizer(Tokenizer):
             for token in everything[len(SPECIAL_SYMBOLS) :]
             if not is_byte[token]  # the text "<0x41>" does not mean A
         }
-        starts = [piece.startswith(BLANK) for piece in pieces]
-        super().__init__(normalizer, pieces, self._make_texts(len(pieces)), starts)
+        super().__init__(normalizer, pieces, self._make_texts(len(pieces)))
         self.model_type: ModelType = model_type
         self.sampling_alpha = sampling_alpha
         self.samples = sampling_alpha > 0.0
@@ -78,6 +77,10 @@ class SentencePieceTokenizer(Tokenizer):
     def encode_word(self, word: str) -> tuple[int, ...]:
         """Return the tokens that SentencePiece splits the word into."""
         return self._known_words(word)
+
+    def starts_word(self, before: int, token: int) -> bool:
+        """Return whether the piece starts a word."""
+        return self._pieces[token].startswith(BLANK)
 
     def sample_word(self, word: str, rng: random.Random) -> Sequence[int]:
         """See `Tokenizer.sample_word`."""

@@ -113,25 +113,16 @@ class VocabularyTokenizer(Tokenizer):
     Args:
         normalizer: normalises text first.
         vocabulary: the tokens.
-        texts: text of each token; see `Tokenizer`, also for the other arguments.
-        starts: whether a word may start with each token.
-        ends: whether a word may end with each token.
+        texts: text of each token; empty: the tokens themselves.
     """
 
     model_file = "vocabulary.txt"
 
     def __init__(
-        self,
-        normalizer: Normalizer,
-        vocabulary: Vocabulary,
-        texts: Sequence[str] = (),
-        starts: Sequence[bool] | None = None,
-        ends: Sequence[bool] | None = None,
+        self, normalizer: Normalizer, vocabulary: Vocabulary, texts: Sequence[str] = ()
     ) -> None:
         tokens = vocabulary.tokens
-        super().__init__(
-            normalizer, tokens, [text.encode() for text in texts or tokens], starts, ends
-        )
+        super().__init__(normalizer, tokens, [text.encode() for text in texts or tokens])
         self._vocabulary = vocabulary
 
     def saved(self) -> SavedTokenizer:
