@@ -17,7 +17,7 @@ from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
 from nmt.export.exported_translator import ExportedTranslator
 from nmt.export.onnx_file import MAX_BYTES, METADATA_KEY, ExportMetadata
-from nmt.export.onnx_graph import ShortlistGraph, make_graph
+from nmt.export.onnx_graph import ShortlistGraph, TranslationGraph, make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_runner
 from nmt.nn.model import Model
@@ -105,7 +105,7 @@ def export_run(
     model = runner.model.requires_grad_(False)
     assert isinstance(model, Model), "a run without an ensemble has one model"
     try:
-        graph = make_graph(model, beam, len(source), candidates)
+        graph = make_graph(TranslationGraph(model, beam), len(source), candidates)
     except Exception as error:  # the exporter may raise anything
         raise _explain(error, folder) from error
     with atomic_write(path) as partial:

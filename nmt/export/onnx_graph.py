@@ -107,16 +107,12 @@ class TranslationGraph(nn.Module):
 
 
 def make_graph(
-    model: Model,
-    search: ExportableBeamSearch,
-    vocabulary_size: int,
-    candidates: ShortlistGraph | None,
+    translation: TranslationGraph, vocabulary_size: int, candidates: ShortlistGraph | None
 ) -> onnx.ModelProto:
     """Return the graph of a model and its search, from `INPUTS` to `OUTPUTS`.
 
     Args:
-        model: in evaluation mode, on the CPU.
-        search: the exportable search.
+        translation: the model, in evaluation mode on the CPU, and its search.
         vocabulary_size: of the source.
         candidates: the shortlist; None: translations may use all tokens.
     """
@@ -139,7 +135,7 @@ def make_graph(
         nodes += chosen.graph.node
         weights += chosen.graph.initializer
         example |= {"columns": torch.arange(11), "mask": torch.ones(3, 11, dtype=torch.bool)}
-    exported = _export(TranslationGraph(model, search), example, [*OUTPUTS])
+    exported = _export(translation, example, [*OUTPUTS])
     nodes += exported.graph.node
     weights += exported.graph.initializer
     inputs, outputs = (

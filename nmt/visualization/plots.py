@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+Array = NDArray[np.floating]
 Points = Sequence[tuple[int | float, float]]
 
 _DOTS_PER_INCH = 120
@@ -50,7 +51,7 @@ _SHARE_OF_FONT = 0.43  # font size per space of a word; 10 points at full size
 
 
 def plot_attention(
-    weights: NDArray[np.floating],
+    weights: Array,
     source_words: Sequence[str],
     target_words: Sequence[str],
     path: Path,
@@ -102,10 +103,7 @@ def plot_attention(
 
 
 def plot_grid_attention(
-    weights: NDArray[np.floating],
-    grid: NDArray[np.floating],
-    target_words: Sequence[str],
-    path: Path,
+    weights: Array, grid: Array, target_words: Sequence[str], path: Path
 ) -> None:
     """Draw attention on a grid: the picture, and a panel per word (Xu et al. 2015, figure 3).
 
@@ -203,15 +201,15 @@ def _inches(num_words: int) -> float:
     return min(max(num_words, 1), _MOST_WORDS_AT_FULL_SIZE) * _INCHES_PER_WORD
 
 
-def _colours(grid: NDArray[np.floating]) -> NDArray[np.floating]:
+def _colours(grid: Array) -> Array:
     """Return a grid as RGB, `[rows columns 3]`, between 0 and 1."""
     shown = grid[..., :3] if grid.shape[-1] >= 3 else grid[..., :1].repeat(3, axis=-1)
     low, high = min(0.0, shown.min()), max(1.0, shown.max())
-    colours: NDArray[np.floating] = (shown - low) / (high - low)
+    colours: Array = (shown - low) / (high - low)
     return colours
 
 
-def _faded(picture: NDArray[np.floating], weights: NDArray[np.floating]) -> NDArray[np.floating]:
+def _faded(picture: Array, weights: Array) -> Array:
     """Fade the cells of a picture by their weights; cells without a weight fade fully."""
     seen = np.zeros(picture.shape[:2])
     seen.flat[: len(weights)] = weights / max(weights.max(initial=0.0), _LEAST)
@@ -219,9 +217,7 @@ def _faded(picture: NDArray[np.floating], weights: NDArray[np.floating]) -> NDAr
     return share * picture + (1.0 - share) * _GREY
 
 
-def _draw_panel(
-    axes: "Axes", panel: NDArray[np.floating], extent: tuple[float, float, float, float]
-) -> None:
+def _draw_panel(axes: "Axes", panel: Array, extent: tuple[float, float, float, float]) -> None:
     """Draw a panel at (left, right, bottom, top), with lines between cells if there are few."""
     axes.imshow(panel, interpolation="nearest", extent=extent, aspect="auto")
     left, right, bottom, top = extent
