@@ -193,26 +193,18 @@ class ExportedTranslator:
             raise RunError("exported model: writes tokens outside its vocabulary; export it again")
         if found[0].shape != lengths.shape or len(lengths) != len(sources):
             raise RunError("exported model: its outputs have the wrong shape; export it again")
-        return read_hypotheses(*found)
+        return read_hypotheses(found)
 
     def _write(self, hypotheses: Sequence[Hypothesis]) -> Translation:
         decode = self.target_tokenizer.decode
         return Translation(tuple(decode(item.tokens) for item in hypotheses), tuple(hypotheses))
 
 
-def read_hypotheses(
-    scores: NDArray[np.float32],
-    log_probabilities: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-    tokens: NDArray[np.int64],
-) -> list[list[Hypothesis]]:
+def read_hypotheses(outputs: Sequence[NDArray[Any]]) -> list[list[Hypothesis]]:
     """Convert the outputs of the graph to hypotheses.
 
     Args:
-        scores: `[B N]`, best first; -inf: no hypothesis.
-        log_probabilities: `[B N]`.
-        lengths: `[B N]`.
-        tokens: `[B N T]`.
+        outputs: in the order of `OUTPUTS`. Scores are best first; -inf: no hypothesis.
 
     Raises:
         RunError: a sentence has no hypothesis, because the model computed NaN.
@@ -223,7 +215,7 @@ def read_hypotheses(
             for score, log_probability, length, row in zip(*sentence, strict=True)
             if score > -np.inf
         ]
-        for sentence in zip(scores, log_probabilities, lengths, tokens, strict=True)
+        for sentence in zip(*outputs, strict=True)
     ]
     if not all(found):
         raise RunError("exported model: computes NaN; export another checkpoint")

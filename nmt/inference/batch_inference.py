@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import tee
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from nmt.text.reader import EncodedWords, Tokens
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Read: TypeAlias = Callable[[Batch, ModelOutput], list[Result]]
+"""Reads the results of each pair from the teacher-forced output of a batch."""
 
 # Wider beams get proportionally smaller batches, so that they take no more memory.
 _BEAM: Final = 10
@@ -120,10 +122,7 @@ class BatchRunner:
                 found = {}
 
     def run_forced(
-        self,
-        sources: Sequence[EncodedWords],
-        targets: Sequence[EncodedWords],
-        read: Callable[[Batch, ModelOutput], list[Result]],
+        self, sources: Sequence[EncodedWords], targets: Sequence[EncodedWords], read: Read[Result]
     ) -> list[Result]:
         """Return what `read` extracts from the teacher-forced output for each pair, in order."""
         lengths = [
@@ -241,10 +240,7 @@ def _make_request(
 
 
 def _force_batch(
-    runner: BatchRunner,
-    sources: Sequence[Tokens],
-    targets: Sequence[Sequence[int]],
-    read: Callable[[Batch, ModelOutput], list[Result]],
+    runner: BatchRunner, sources: Sequence[Tokens], targets: Sequence[Tokens], read: Read[Result]
 ) -> list[Result]:
     """Return what `read` extracts from the teacher-forced output for one batch of pairs."""
     with runner.evaluation():

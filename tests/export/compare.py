@@ -70,7 +70,7 @@ def run_file(
     source, lengths = make_source(sources)
     given = {"source": source.numpy(), "source_lengths": lengths.numpy()}
     given |= {"beam_size": np.array(beam_size), "n_best": np.array(n_best)}
-    return read_hypotheses(*session.run(None, given))
+    return read_hypotheses(session.run(None, given))
 
 
 def run_search(

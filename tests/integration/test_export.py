@@ -252,10 +252,10 @@ def test_without_onnx_runtime(
 def test_nan_scores_are_refused() -> None:
     scores = np.array([[-1.0, -np.inf], [np.nan, np.nan]], np.float32)
     ones, tokens = np.ones((2, 2), np.int64), np.full((2, 2, 3), 7)
-    (first,) = read_hypotheses(scores[:1], scores[:1], ones[:1], tokens[:1])
+    (first,) = read_hypotheses([scores[:1], scores[:1], ones[:1], tokens[:1]])
     assert first == [Hypothesis((7,), -1.0, -1.0)]
     with pytest.raises(RunError, match="exported model: computes NaN; export another"):
-        read_hypotheses(scores, scores, ones, tokens)
+        read_hypotheses([scores, scores, ones, tokens])
 
 
 @pytest.mark.slow

@@ -174,9 +174,7 @@ class Attention(BaseAttention):
     def start(self, memory: AnyMemory) -> AttentionState:
         """Return the state before the first step."""
         assert isinstance(memory, Memory)
-        covered = None
-        if self.score.is_sequential:
-            covered = self.score.start(memory.keys, memory.mask)
+        covered = self.score.start(memory.keys, memory.mask)
         return AttentionState(covered, self.alignment.start(memory.mask))
 
     def forward(
