@@ -238,17 +238,14 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
     return loaded
 
 
-def load_model(
-    run: Run, checkpoint: str, device: torch.device, source_size: int, target_size: int
-) -> Model:
+def load_model(run: Run, checkpoint: str, device: torch.device, sizes: tuple[int, int]) -> Model:
     """Return the model of a trained run, in evaluation mode.
 
     Args:
         run: the run.
         checkpoint: best, last or step-N.
         device: the device of the model.
-        source_size: V of the run's source tokenizer.
-        target_size: V of the run's target tokenizer.
+        sizes: V of the run's source and target tokenizers.
 
     Raises:
         RunError: see `load_weights`.
@@ -259,7 +256,7 @@ def load_model(
             f"{run.folder.path}: has no best checkpoint before its first validation; resume it "
             "(`nmt train CONFIG --resume`), or use the checkpoint `last`, if any"
         )
-    model = build_empty(run, source_size, target_size)
+    model = build_empty(run, *sizes)
     weights = load_weights(run, checkpoint, ["model"], model).tensors["model"]
     allocate(model, device)
     model.load_state_dict(weights)

@@ -157,9 +157,7 @@ class Shared:
     """Marker of a dataclass whose rows are equal for all hypotheses of a sentence (`reorder`)."""
 
 
-def map_tensors(
-    function: Callable[[Tensor], Tensor], tree: S, *, leave: type[Any] | None = None
-) -> S:
+def map_tensors(function: Callable[[Tensor], Tensor], tree: S, *, leave: type | None = None) -> S:
     """Replace every tensor by `function` of it, except in nodes of the class `leave`."""
     node: Any = tree
     if node is None or (leave is not None and isinstance(node, leave)):
@@ -188,7 +186,7 @@ def _map_children(function: Callable[[Any], Any], tree: S) -> S:
     return node  # type: ignore[no-any-return]
 
 
-def tensors_of(tree: Any, *, leave: type[Any] | None = None) -> tuple[Tensor, ...]:
+def tensors_of(tree: Any, *, leave: type | None = None) -> tuple[Tensor, ...]:
     """Return all tensors in order, except those in `leave`; `fill` puts them back."""
     found: list[Tensor] = []
 
@@ -200,7 +198,7 @@ def tensors_of(tree: Any, *, leave: type[Any] | None = None) -> tuple[Tensor, ..
     return tuple(found)
 
 
-def fill(tree: S, tensors: Iterable[Tensor], *, leave: type[Any] | None = None) -> S:
+def fill(tree: S, tensors: Iterable[Tensor], *, leave: type | None = None) -> S:
     """Return the tree with other tensors, in the order of `tensors_of`."""
     rest = iter(tensors)
     return map_tensors(lambda _: next(rest), tree, leave=leave)

@@ -3,12 +3,14 @@
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from nmt.core.errors import ConfigError, UserError
 from nmt.system.plugins import explain_failure
 
 T = TypeVar("T")
+Job: TypeAlias = tuple[Any, ...]
+"""Arguments of a function that another process calls."""
 
 
 @dataclass(frozen=True)

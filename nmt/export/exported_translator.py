@@ -22,7 +22,7 @@ from nmt.inference.inputs import (
     windows,
 )
 from nmt.inference.translation import Translation
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import Hypothesis, NBest
 from nmt.system import process
 from nmt.system.files import verify_checksum
 from nmt.system.plugins import allow
@@ -154,7 +154,7 @@ class ExportedTranslator:
 
     def search(
         self, sources: Sequence[Tokens], report: Callable[[int], object] = no_report
-    ) -> list[list[Hypothesis]]:
+    ) -> NBest:
         """Return the best hypotheses of each sentence, in order.
 
         Args:
@@ -172,7 +172,7 @@ class ExportedTranslator:
         report(len(sources) - len(found))
         return [found.get(index, [_NOTHING]) for index in range(len(sources))]
 
-    def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+    def _search_batch(self, sources: Sequence[Tokens]) -> NBest:
         lengths = np.array([len(tokens) + 1 for tokens in sources], dtype=np.int64)
         source = np.full((len(sources), int(lengths.max())), PAD, dtype=np.int64)
         for row, tokens in enumerate(sources):
@@ -200,7 +200,7 @@ class ExportedTranslator:
         return Translation(tuple(decode(item.tokens) for item in hypotheses), tuple(hypotheses))
 
 
-def read_hypotheses(outputs: Sequence[NDArray[Any]]) -> list[list[Hypothesis]]:
+def read_hypotheses(outputs: Sequence[NDArray[Any]]) -> NBest:
     """Convert the outputs of the graph to hypotheses.
 
     Args:

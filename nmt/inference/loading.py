@@ -71,7 +71,7 @@ def load_runner(
     dtype = _choose_precision(precision, run.config.precision, device)
     search = build_search(options, tokenizers.target, rules)
     runs = [run, *(_open_same(folder, run, tokenizers) for folder in others)]
-    models = [load_model(each, checkpoint, device, *tokenizers.sizes) for each in runs]
+    models = [load_model(each, checkpoint, device, tokenizers.sizes) for each in runs]
     model = Ensemble(models, space=space).eval() if others else models[0]
     if dtype == torch.int8:
         model.quantize()

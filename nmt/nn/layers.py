@@ -126,9 +126,7 @@ def initialize_linear(linear: nn.Linear) -> nn.Linear:
     return linear
 
 
-def initialize_gates(
-    weight: Tensor, num_gates: int, initialize: Callable[[Tensor], Tensor]
-) -> None:
+def initialize_gates(weight: Tensor, num_gates: int, draw: Callable[[Tensor], Tensor]) -> None:
     """Draw the weights of each gate separately.
 
     Drawn together, Glorot-uniform weights would start too small, because the gates would count as
@@ -138,11 +136,11 @@ def initialize_gates(
     Args:
         weight: weights of all gates, one gate after the other.
         num_gates: number of gates.
-        initialize: `xavier_uniform_` for inputs; `orthogonal_` for the hidden state, which keeps
+        draw: `xavier_uniform_` for inputs; `orthogonal_` for the hidden state, which keeps
             gradients from vanishing or exploding (Saxe 2014).
     """
     for gate in weight.chunk(num_gates):
-        initialize(gate)
+        draw(gate)
 
 
 class WithoutNormal(TorchFunctionMode):

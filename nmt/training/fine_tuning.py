@@ -89,7 +89,7 @@ def load_pretrained_weights(
         RunError: the checkpoint of the base run is corrupted.
     """
     with _naming_the_key():
-        weights = load_model(base, BEST, torch.device("cpu"), *tokenizers.sizes).state_dict()
+        weights = load_model(base, BEST, torch.device("cpu"), tokenizers.sizes).state_dict()
     ours = model.state_dict()
     fits = find_misfit(weights, ours) is None
     if fits:

@@ -46,9 +46,7 @@ SYMMETRIZATIONS: Final[dict[str, Callable[[Alignment, Alignment], Alignment]]] =
 }
 
 
-def _finish(
-    grown: Alignment, directions: Iterable[Alignment], *, fewest_unlinked: int
-) -> Alignment:
+def _finish(grown: Alignment, directions: Iterable[Alignment], fewest_unlinked: int) -> Alignment:
     """Add the links of each direction with at least `fewest_unlinked` words without a link."""
     found = set(grown)
     for links in directions:
