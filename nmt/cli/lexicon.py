@@ -72,7 +72,7 @@ def run(arguments: Arguments) -> int:
             lexicon = learn_lexicon(corpora(), tokenizers, num_iterations)
         if stream is not None:
             _write(lexicon, source, target, stream)
-        save_lexicon(folder, lexicon, source, target)
+        save_lexicon(folder, lexicon, tokenizers)
     known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
     origin = f"{num_iterations} iterations of IBM model 1" if table is None else str(table)
     print_notice(

@@ -115,7 +115,7 @@ def load_shortlist(
     """
     if config.shortlist is None:
         return None
-    lexicon = load_lexicon(run, tokenizers.source, tokenizers.target)
+    lexicon = load_lexicon(run, tokenizers)
     copies = tokenizers.source.fingerprint() == tokenizers.target.fingerprint()
     return Shortlist(lexicon, config.shortlist.candidates, config.shortlist.frequent, copies)
 

@@ -148,13 +148,10 @@ def build_validator(
         return None
     options, decoding = config.training.validation, config.validation_decoding
     tokenizers = data.tokenizers
+    search = build_search(decoding, tokenizers.target)
+    shortlist = load_shortlist(decoding, run, tokenizers)
     runner = BatchRunner(
-        model,
-        build_search(decoding, tokenizers.target),
-        data.device,
-        data.precision,
-        decoding.batch_tokens,
-        shortlist=load_shortlist(decoding, run, tokenizers),
+        model, search, data.device, data.precision, decoding.batch_tokens, shortlist=shortlist
     )
     translator = Translator(
         runner,
