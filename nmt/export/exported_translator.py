@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,12 @@ from nmt.inference.inputs import (
     windows,
 )
 from nmt.inference.translation import Translation
-from nmt.search.hypothesis import Hypothesis, NBest
+from nmt.search.hypothesis import NOTHING, Hypothesis, NBest
 from nmt.system import process
 from nmt.system.files import verify_checksum
 from nmt.system.plugins import allow
 from nmt.text.reader import Tokens
 from nmt.text.tokenizer import Tokenizer
-
-_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +168,7 @@ class ExportedTranslator:
                 found.update(zip(batch, results, strict=True))
                 report(len(batch))
         report(len(sources) - len(found))
-        return [found.get(index, [_NOTHING]) for index in range(len(sources))]
+        return [found.get(index, [NOTHING]) for index in range(len(sources))]
 
     def _search_batch(self, sources: Sequence[Tokens]) -> NBest:
         lengths = np.array([len(tokens) + 1 for tokens in sources], dtype=np.int64)

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Limits: TypeAlias = tuple[Int[Tensor, "M 1"], Int[Tensor, "M 1"]]
+"""Minimum and maximum number of tokens of each translation, without EOS."""
 _FEW = 8  # up to this number of sentences, one round searches to the end
 
 

@@ -20,7 +20,7 @@ from nmt.inference.inputs import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
-from nmt.search.hypothesis import Hypothesis, NBest
+from nmt.search.hypothesis import NOTHING, Hypothesis, NBest
 from nmt.search.request import Constraints, Request, VocabularySubset, pad
 from nmt.search.search import Search, Stepper
 from nmt.text.reader import EncodedWords, Tokens
@@ -32,9 +32,6 @@ Read: TypeAlias = Callable[[Batch, ModelOutput], list[Result]]
 
 # Wider beams get proportionally smaller batches, so that they take no more memory.
 _BEAM: Final = 10
-
-# The result for a line without text, which no model translates.
-_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,7 @@ class BatchRunner:
             report(len(batch))
             if is_last:
                 report(size - len(found))
-                yield item, [found.get(index, [_NOTHING]) for index in range(size)]
+                yield item, [found.get(index, [NOTHING]) for index in range(size)]
                 found = {}
 
     def run_forced(

@@ -99,9 +99,7 @@ def read_weights(batch: Batch, output: ModelOutput) -> list[NDArray[np.float32]]
     ]
 
 
-def align_units(
-    source: UnitTokens, target: UnitTokens, weights: NDArray[np.float32]
-) -> SentenceAlignment:
+def align_units(source: UnitTokens, target: UnitTokens, weights: Weights) -> SentenceAlignment:
     """Convert the attention weights between the tokens of a pair to an alignment of its units."""
     merged = merge_tokens(weights, source.shares, target.weights)
     of_sides = [side.units for side in (source, target) if side.units is not None]
