@@ -2,11 +2,11 @@
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import tee
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -139,14 +139,19 @@ class BatchRunner:
         self, function: Callable[..., Result], jobs: Iterable[tuple[Item, tuple[Any, ...]]]
     ) -> Iterator[tuple[Item, Result]]:
         """Yield each item with the result of its job, computed by the workers if there are any."""
-        sent, begun = tee(jobs)  # jobs are sent to the workers ahead of their results
-        arguments = (job for _, job in sent)
         if self.workers is None:
-            results: Iterator[Result] = (function(self, *job) for job in arguments)
-        else:
-            results = self.workers.map(function, arguments)
-        for result, (item, _) in zip(results, begun, strict=True):
-            yield item, result
+            for item, job in jobs:
+                yield item, function(self, *job)
+            return
+        begun: deque[Item] = deque()  # jobs are sent to the workers ahead of their results
+
+        def remembered() -> Iterator[tuple[Any, ...]]:
+            for item, job in jobs:
+                begun.append(item)
+                yield job
+
+        for result in self.workers.map(function, remembered()):
+            yield begun.popleft(), result
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
