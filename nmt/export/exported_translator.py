@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, PAD
 from nmt.export.onnx_file import OUTPUTS, ExportMetadata, load_session, read_metadata
-from nmt.inference.inputs import (
-    LineWarnings,
-    check_lines,
-    full_batches,
-    no_report,
-    read_words,
-    windows,
-)
+from nmt.inference import inputs
+from nmt.inference.inputs import LineWarnings, no_report
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import NOTHING, Hypothesis, NBest
 from nmt.system import process
@@ -142,10 +136,10 @@ class ExportedTranslator:
         """
         warnings = warnings or LineWarnings()
         first_number = warnings.next_number("source")
-        checked = check_lines(lines, str, first_number=first_number)
-        max_tokens = self.description.max_source_length
-        for window in windows(checked, len):
-            sentences = read_words(self.source_reader, window, "source", max_tokens, warnings)
+        checked = inputs.check_lines(lines, str, first_number=first_number)
+        reader, max_tokens = self.source_reader, self.description.max_source_length
+        for window in inputs.windows(checked, len):
+            sentences = inputs.read_words(reader, window, "source", max_tokens, warnings)
             found = self.search([sentence.ids for sentence in sentences], report)
             translations = [self._write(hypotheses) for hypotheses in found]
             yield list(zip(window, translations, strict=True))
@@ -161,7 +155,7 @@ class ExportedTranslator:
             report: called with the number of sentences whenever a batch is done.
         """
         found: dict[int, list[Hypothesis]] = {}
-        batches = full_batches(sources, self.batch_tokens)
+        batches = inputs.full_batches(sources, self.batch_tokens)
         jobs = [[sources[index] for index in batch] for batch in batches]
         with ThreadPoolExecutor(self.num_threads) as pool:
             for batch, results in zip(batches, pool.map(self._search_batch, jobs), strict=True):

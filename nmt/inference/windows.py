@@ -8,16 +8,8 @@ from typing import Any
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import UNK
 from nmt.data.formats.grids import Source
-from nmt.inference.inputs import (
-    Input,
-    LineWarnings,
-    Pair,
-    Side,
-    check_lines,
-    check_pairs,
-    read_words,
-    windows,
-)
+from nmt.inference import inputs
+from nmt.inference.inputs import Input, LineWarnings, Pair, Side
 from nmt.search.request import Constraints
 from nmt.search.search import Search
 from nmt.text.reader import EncodedWords, SourceReader, Tokens
@@ -74,8 +66,9 @@ class WindowReader:
         """
         max_length = search.rules.limits.max_length
         first_number = self.warnings.next_number("source")
-        item_type = self.source_reader.item_type
-        for items in windows(check_lines(lines, item_type, Input, first_number=first_number), len):
+        kinds = self.source_reader.item_type, Input
+        checked = inputs.check_lines(lines, *kinds, first_number=first_number)
+        for items in inputs.windows(checked, len):
             given = [line if isinstance(line, Input) else Input(line) for line in items]
             first_number = self.warnings.next_number("source")
             sources = self._read("source", [line.source for line in given])
@@ -101,8 +94,8 @@ class WindowReader:
             TypeError: an item is not such a pair.
         """
         first_number = self.warnings.next_number("source")
-        checked = check_pairs(pairs, self.source_reader.item_type, function, first_number)
-        for window in windows(checked, lambda pair: len(pair[0]) + len(pair[1])):
+        checked = inputs.check_pairs(pairs, self.source_reader.item_type, function, first_number)
+        for window in inputs.windows(checked, lambda pair: len(pair[0]) + len(pair[1])):
             sources, targets = zip(*window, strict=True)
             yield self._read("source", sources), self._read("target", targets)
 
@@ -110,7 +103,7 @@ class WindowReader:
         reader: SourceReader[Any] = (
             self.source_reader if side == "source" else self.target_tokenizer
         )
-        return read_words(reader, items, side, self.max_tokens, self.warnings)
+        return inputs.read_words(reader, items, side, self.max_tokens, self.warnings)
 
 
 def _encode_constraints(
