@@ -112,7 +112,7 @@ def test_quantized_decoder_runs_word_by_word() -> None:
     assert model.decoder.slow_path_reason is None
     quantize(model.decoder)
     assert model.decoder.slow_path_reason == "8-bit weights"
-    state = model.read(torch.tensor([[5, 6, EOS]]), torch.tensor([3]))
+    state = model.start(model.encode(torch.tensor([[5, 6, EOS]]), torch.tensor([3])))
     with torch.inference_mode():
         assert model._decode(torch.tensor([[BOS, 9]]), state).vectors.isfinite().all()
 
