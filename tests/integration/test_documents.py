@@ -273,6 +273,7 @@ def run_as_written(nmt: Any, command: str) -> Any:
     """Run a command of nmt in this process, without its pipes; a training makes two updates."""
     piped = re.fullmatch(r"echo '(?P<text>.*)' \| (?P<command>nmt .*)", command)
     plain = piped["command"] if piped else command
+    plain, _, _ = plain.partition(" | ")
     words = shlex.split(plain.replace("RUN", "runs/toy"))
     if words[1] == "export":  # where shapes are not checked, which torch cannot trace
         words = [sys.executable, "-m", *words]
@@ -284,7 +285,12 @@ def run_as_written(nmt: Any, command: str) -> Any:
     return outcome
 
 
-RUN_ON = [name for name in NAMES if any(kind_of(it) == "nmt" for it in commands(name))]
+RUN_ON = [
+    # Three exports take minutes.
+    pytest.param(name, marks=pytest.mark.slow if name == "docs/benchmarks.md" else ())
+    for name in NAMES
+    if any(kind_of(it) == "nmt" for it in commands(name))
+]
 
 
 @pytest.mark.parametrize("page", RUN_ON)
