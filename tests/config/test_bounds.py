@@ -113,7 +113,7 @@ ADAMS = ("adam", "adamw", "radam")
 
 PLUG_INS = [
     ("TOKENIZERS", "sentencepiece", "vocabulary_size", whole(5, 500_000)),
-    ("TOKENIZERS", "sentencepiece", "character_coverage", ([TINY, 1.0], [0.0, 1.0 + TINY])),
+    ("TOKENIZERS", "sentencepiece", "character_coverage", ([0.98, 1.0], [0.979, 1.0 + TINY])),
     ("TOKENIZERS", "sentencepiece", "sampling_alpha", DECAY),
     ("TOKENIZERS", "sentencepiece", "max_sentences", whole(1, 100_000_000)),
     ("TOKENIZERS", "sentencepiece", "seed", AT_LEAST_0),
@@ -151,7 +151,7 @@ PLUG_INS = [
     *(("OPTIMIZERS", name, "weight_decay", NOT_NEGATIVE) for name in ("adamw", "muon", "sgd")),
     *(("OPTIMIZERS", name, "momentum", DECAY) for name in ("muon", "sgd")),
     ("OPTIMIZERS", "adadelta", "rho", DECAY),
-    ("OPTIMIZERS", "muon", "learning_rate", POSITIVE),
+    ("OPTIMIZERS", "muon", "learning_rate", ([1e-30, 1_000.0], [0.0, 1e-31, 1_000.1])),
     ("OPTIMIZERS", "muon", "adamw_learning_rate", POSITIVE),
     ("LOSSES", "label_smoothing", "weight", SHARE),
     *(

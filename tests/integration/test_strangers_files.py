@@ -319,6 +319,7 @@ def spoil_squares(tensors: dict[str, torch.Tensor]) -> None:
         (change_metadata(best__best="high"), "best.best: "),
         (change_metadata(metrics_end=-1), "metrics_end: "),
         (change_metadata(schedule={"factor": 1.0}), "schedule: factor"),
+        (change_metadata(schedule={"end": -1.0}), "schedule: a value is negative or infinite"),
         (change_metadata(data__corpora=[]), "data.corpora: number differs"),
         (change_state("0.exp_avg", torch.zeros(1)), "optimizer: tensor '0.exp_avg' has shape"),
         (change_state("99.step", torch.tensor(1.0)), "optimizer: unexpected tensor '99.step'"),

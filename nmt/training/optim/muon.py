@@ -27,7 +27,7 @@ class Muon(Optimizer):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 0.02,
+        learning_rate: Annotated[float, Ge(1e-30), Le(1_000)] = 0.02,
         momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.95,
         weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
         adamw_learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
