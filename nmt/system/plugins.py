@@ -121,7 +121,8 @@ def require_allowed(name: str) -> str:
     same = [key for key in _NAMED if os.path.isabs(key) and os.path.basename(key) == file]
     if len(same) > 1:
         raise ConfigError(f"{name!r} is in {' or '.join(same)}; give one of them with --plugin")
-    if same or any(_contains(key, place) for key in _NAMED):
+    modules = (key for key in _NAMED if not os.path.isabs(key))
+    if same or any(_contains(module, place) for module in modules):
         return same[0] if same else place
     raise ConfigError(
         f"{name!r} is code from outside the package, which must be allowed; add --plugin {place} "
@@ -243,6 +244,8 @@ def _explaining(name: str) -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     except (Exception, SystemExit) as error:
+        if _is_termination(error):
+            raise
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == name]
         if isinstance(error, SyntaxError) and error.filename == name:
@@ -261,10 +264,14 @@ def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
+def _is_termination(error: BaseException) -> bool:
+    """Return whether a signal, not a plug-in, ends the process."""
+    return isinstance(error, SystemExit) and error.code == _TERMINATED
+
+
 def explain_failure(error: BaseException) -> str | None:
     """Return an error of a plug-in's code as one line; None for any other error."""
-    is_signal = isinstance(error, SystemExit) and error.code == _TERMINATED
-    if isinstance(error, UserError) or is_signal or explain_system_error(error) is not None:
+    if isinstance(error, UserError) or _is_termination(error) or explain_system_error(error):
         return None
     lines = lines_of(error)
     return f"plug-in {lines[-1]}: {_describe_error(error)}; correct the file" if lines else None
@@ -272,7 +279,8 @@ def explain_failure(error: BaseException) -> str | None:
 
 def lines_of(error: BaseException | None) -> list[str]:
     """Return the lines of plug-in files in the traceback of an error and of its causes."""
-    names = {source.module.__file__: source.name for source in sources()}
+    # The module of a notebook has no file.
+    names = {vars(source.module).get("__file__"): source.name for source in sources()}
     lines: list[str] = []
     while error is not None:
         for frame in traceback.extract_tb(error.__traceback__):

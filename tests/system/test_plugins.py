@@ -5,6 +5,7 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -97,6 +98,16 @@ def test_a_module_allows_its_submodules_and_no_other(monkeypatch: pytest.MonkeyP
     assert source_of("xml.sax.handler:ContentHandler").content.startswith(b'"""')
 
 
+@pytest.mark.parametrize("ending", [".old", ".d/evil.py"])
+def test_a_file_allows_no_file_whose_name_it_begins(file: Path, ending: str) -> None:
+    other = Path(f"{file}{ending}")
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("raise AssertionError('imported')")
+    allow([file])
+    with pytest.raises(ConfigError, match="must be allowed"):
+        find(f"{other}:Fault", UserError)
+
+
 def test_two_files_of_one_name_do_not_collide(file: Path) -> None:
     other = file.parent / "there" / "faults.py"
     other.parent.mkdir()
@@ -157,6 +168,22 @@ def test_errors_name_the_lines_of_plugins(file: Path) -> None:
     error = RuntimeError("later")
     error.__cause__ = caught.value
     assert plugins.lines_of(error) == [f"faults.py, line {TEXT.count(chr(10)) + 3}"]
+    assert plugins.lines_of(ValueError("elsewhere")) == []
+
+
+def test_a_signal_during_an_import_is_not_an_error_of_the_file(file: Path) -> None:
+    file.write_text("raise SystemExit(128 + 15)")
+    with pytest.raises(SystemExit, match="143"), allowed(["faults.py"]):
+        find("faults.py:Fault", UserError)
+
+
+def test_a_class_of_a_notebook_has_no_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    kind = type("Fault", (UserError,), {"__module__": "__main__"})
+    vars(sys.modules["__main__"])["Fault"] = kind
+    allow([kind])
+    assert plugins.reference_of(kind) == "__main__:Fault"
+    assert find("__main__:Fault", UserError) is kind
     assert plugins.lines_of(ValueError("elsewhere")) == []
 
 
