@@ -18,7 +18,14 @@ ParameterGroups = list[dict[str, Any]]
 
 # Dtypes of the gradient all-reduce; the range of float16 is too small.
 GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_OPTION_TYPES: Final = (bool, int, float, tuple[float, float])
+# Annotations of arguments of `torch.optim` -> types of the options.
+_OPTION_TYPES: Final[dict[Any, Any]] = {
+    **{kind: kind for kind in (bool, int, float, tuple[float, float])},
+    float | Tensor: float,
+    tuple[float | Tensor, float | Tensor]: tuple[float, float],
+}
+# The learning rate has bounds; the others would let no step be made.
+_NOT_OPTIONS: Final = ("lr", "capturable", "differentiable")
 
 
 @dataclass(frozen=True)
@@ -94,9 +101,9 @@ def _wrap(kind: Any) -> type[Optimizer]:
         Parameter("model", Parameter.POSITIONAL_OR_KEYWORD),
         found["lr"].replace(name="learning_rate", annotation=rate, kind=Parameter.KEYWORD_ONLY),
         *(
-            option.replace(kind=Parameter.KEYWORD_ONLY)
+            option.replace(kind=Parameter.KEYWORD_ONLY, annotation=_OPTION_TYPES[option.annotation])
             for option in found.values()
-            if option.annotation in _OPTION_TYPES and option.name != "lr"
+            if option.annotation in _OPTION_TYPES and option.name not in _NOT_OPTIONS
         ),
     ]
 

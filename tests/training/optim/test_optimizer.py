@@ -376,10 +376,29 @@ def test_options_of_an_adopted_optimizer_are_its_numbers_and_flags(model: nn.Mod
         "weight_decay": 0,
         "momentum_decay": 4e-3,
     }
-    assert "lr" not in options and "foreach" not in options
+    assert options.keys().isdisjoint({"lr", "foreach", "capturable", "differentiable"})
     optimizer: Any = kind(model, learning_rate=0.5, weight_decay=0.1)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [
+        (torch.optim.AdamW, "betas", (0.8, 0.9)),
+        (torch.optim.Adam, "betas", (0.8, 0.9)),
+        (torch.optim.SGD, "weight_decay", 0.5),
+        (torch.optim.SGD, "nesterov", False),
+    ],
+)
+def test_options_that_torch_also_takes_as_tensors(
+    kind: type, option: str, value: object, model: nn.Module
+) -> None:
+    adopted: Any = Optimizer.adopt(kind)
+    annotation = inspect.signature(adopted).parameters[option].annotation
+    assert annotation in (tuple[float, float], float, bool)
+    optimizer = adopted(model, learning_rate=0.1, **{option: value})
+    assert optimizer.param_groups[0][option] == value
 
 
 def test_a_value_that_torch_refuses_is_one_line(model: nn.Module) -> None:
