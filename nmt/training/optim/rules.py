@@ -86,7 +86,7 @@ class RAdam(_AdamOptions, torch.optim.RAdam):
         epsilon: added to the denominator.
     """
 
-    kernel: ClassVar[Mapping[str, bool]] = {}  # torch has one implementation only
+    kernel: ClassVar[Mapping[str, bool]] = {}  # torch has no fused step for it
 
 
 class Adadelta(Optimizer, torch.optim.Adadelta):
