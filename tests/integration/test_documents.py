@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -22,65 +21,9 @@ from typing import Any
 import pytest
 
 from nmt.cli.main import COMMANDS
-from nmt.config import registry
 from nmt.config.data import CorpusConfig
 from nmt.config.file import dump_config, load_config
-
-ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
-LOG = ROOT / "docs/experiments.md"
-PAGES = [README, *sorted(set((ROOT / "docs").rglob("*.md")) - {LOG})]
-NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of code: its language, its text, and the line before it."""
-
-    page: str
-    language: str
-    text: str
-    before: str
-
-    @property
-    def commands(self) -> list[str]:
-        """The lines of a shell, without comments; a backslash joins two."""
-        if self.language == "console":
-            return [command for command, _ in self.session]
-        joined = re.sub(r" *\\\n *", " ", self.text)
-        lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in joined.splitlines()]
-        return [line for line in lines if line]
-
-    @property
-    def session(self) -> list[tuple[str, str]]:
-        """The commands of a terminal, each with its output."""
-        return re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", self.text, re.MULTILINE)
-
-
-def read_blocks(name: str) -> list[Block]:
-    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
-    blocks = []
-    numbers = iter(range(len(lines)))
-    for number in numbers:
-        if lines[number].lstrip().startswith("```"):
-            end = next(n for n in numbers if lines[n].lstrip().startswith("```"))
-            text = "".join(f"{line}\n" for line in lines[number + 1 : end])
-            language = lines[number].strip().removeprefix("```")
-            blocks.append(Block(name, language, text, lines[number - 1]))
-    return blocks
-
-
-BLOCKS = [block for name in NAMES for block in read_blocks(name)]
-
-
-def blocks(language: str, page: str | None = None) -> list[Block]:
-    return [it for it in BLOCKS if it.language == language and page in (None, it.page)]
-
-
-def commands(page: str | None = None) -> list[str]:
-    shells = [*blocks("sh", page), *blocks("console", page)]
-    return [command for block in shells for command in block.commands]
-
+from tests.integration.documents import BLOCKS, NAMES, PAGES, ROOT, Block, blocks, commands
 
 PROGRAMS = r"(nmt|python|pip|make|torchrun|sbatch|echo|git|cd)"
 IN_SHELL = "python -m venv .venv && . .venv/bin/activate"
@@ -441,53 +384,3 @@ def test_examples_of_adding_a_part_are_files_that_a_test_trains_with() -> None:
     page = (ROOT / "docs/adding-a-part.md").read_text(encoding="utf-8")
     included = re.findall(r'--8<-- "tests/integration/outside/(\w+)\.py"', page)
     assert sorted(included) == sorted(path.stem for path in OUTSIDE.glob("*.py"))
-
-
-def test_every_table_is_in_the_list_of_adding_a_part() -> None:
-    page = (ROOT / "docs/adding-a-part.md").read_text(encoding="utf-8")
-    listed = re.findall(r"\| `([A-Z_]+)` in `([\w/.]+)` \|$", page, re.MULTILINE)
-    tables = [it for it in vars(registry).values() if isinstance(it, registry.Table)]
-    files = [(it.attribute, f"{it.module.replace('.', '/')}.py") for it in tables]
-    assert sorted(listed) == sorted(files)
-
-
-# ---- sizes, names and links ----
-
-
-def test_the_readme_is_short() -> None:
-    """Its programs are short, too: see test_examples.py."""
-    assert len(README.read_text(encoding="utf-8").splitlines()) < 150
-
-
-def test_lines_of_prose_fit_into_100_columns() -> None:
-    """Links, tables, formulas and code may be wider."""
-    for path in PAGES:
-        text = re.sub(r"(?ms)^\s*```.*?^\s*```$", "", path.read_text(encoding="utf-8"))
-        wide = [line for line in text.splitlines() if len(line) > 100]
-        assert [line for line in wide if not re.match(r"\||\s*\$\$|.*\]\(", line)] == [], path
-
-
-def test_every_file_that_is_named_exists() -> None:
-    # What the demo and training make does not exist yet, nor do the files of the reader.
-    made = re.compile(r"(data|runs|\.venv|site)/|(mine|own|train|valid|test)\.\w+$|.*NAME")
-    named = set()
-    for path in PAGES:
-        text = path.read_text(encoding="utf-8")
-        links = re.findall(r"\]\(([\w./-]+)(?:#[\w.-]*)?\)", text)
-        named |= {(path.parent / link).resolve() for link in links if "reference/" not in link}
-        quoted = re.findall(r"`((?:nmt|configs|scripts|docs|tests)/[\w./-]+)`", text)
-        named |= {ROOT / name for name in quoted if not made.match(name)}
-    named |= {ROOT / word for it in commands() for word in re.findall(r"\bscripts/\w+\.\w+", it)}
-    assert len(named) > 30
-    assert sorted(str(name) for name in named if not name.exists()) == []
-
-
-def test_the_layers_in_the_picture_are_those_that_are_checked() -> None:
-    picture = (ROOT / "docs/images/packages.svg").read_text(encoding="utf-8")
-    drawn: dict[str, list[str]] = {}
-    for top, name in re.findall(r'class="name" x="[\d.]+" y="([\d.]+)"[^>]*>(\w+)<', picture):
-        drawn.setdefault(top, []).append(name)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    contract = project["tool"]["importlinter"]["contracts"][0]
-    layers = [sorted(layer.split(" | ")) for layer in contract["layers"]]
-    assert [sorted(names) for names in drawn.values()] == layers
