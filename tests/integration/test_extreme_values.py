@@ -115,6 +115,18 @@ def test_numbers_that_overflow_are_refused(option: str, sentence: str, in_traine
     assert sentence in text and "\n" not in text
 
 
+@pytest.mark.parametrize(
+    "option", ["weight_decay: 1.1e9", "weight_decay: 1e308", "betas: [0.9, 1e308]"]
+)
+def test_numbers_of_an_optimizer_of_torch_are_bounded(
+    option: str, nmt: Any, in_trained: Path
+) -> None:
+    optimizer = f"training.optimizer={{name: torch.optim:NAdam, learning_rate: 1e-3, {option}}}"
+    nmt("check", "tiny.yaml", optimizer, "--plugin", "torch.optim").assert_refused(
+        "must be at most 1,000,000,000, not"
+    )
+
+
 def test_the_largest_numbers_that_are_allowed_are_scored(nmt: Any, in_trained: Path) -> None:
     metrics = (
         "{name: chrf, char_order: 20, word_order: 20, beta: 1000},"

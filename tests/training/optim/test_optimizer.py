@@ -2,10 +2,11 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
+from annotated_types import Ge, Le
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
@@ -396,7 +397,8 @@ def test_options_that_torch_also_takes_as_tensors(
 ) -> None:
     adopted: Any = Optimizer.adopt(kind)
     annotation = inspect.signature(adopted).parameters[option].annotation
-    assert annotation in (tuple[float, float], float, bool)
+    number = Annotated[float, Ge(-1e9), Le(1e9)]
+    assert annotation in (tuple[number, number], number, bool)
     optimizer = adopted(model, learning_rate=0.1, **{option: value})
     assert optimizer.param_groups[0][option] == value
 
