@@ -268,7 +268,9 @@ def _as_field(annotation: Any, default: Any) -> tuple[Any, Any]:
     """Return the type and the default of an option; a part becomes a plug-in inside."""
     parts = [part for part in get_args(annotation) if isinstance(part, PartOf)]
     if not parts:
-        return PathText if annotation is Path else annotation, default
+        if annotation in (Path, Path | None):
+            annotation = PathText if annotation is Path else PathText | None
+        return annotation, default
     table: Table = globals()[parts[0].table]
     if default is not ...:
         default = PlugIn(name=table.name_of(default, plugins.reference_of(default)))
