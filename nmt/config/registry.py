@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args, get_origin
 
+from annotated_types import Lt
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
@@ -37,7 +38,8 @@ from nmt.core.parts import PartOf
 from nmt.system import plugins
 
 _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
-_MOST = 10**18  # for every whole number; larger ones overflow as an int64, or as a float
+# For whole numbers without a bound of their own; larger ones overflow as an int64, or as a float.
+_MOST = 10**18
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
@@ -70,8 +72,10 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
+        fields = type(self).model_fields
         for name, value in self:
-            if isinstance(value, int) and abs(value) > _MOST:
+            has_bound = name in fields and any(isinstance(it, Lt) for it in fields[name].metadata)
+            if isinstance(value, int) and not has_bound and abs(value) > _MOST:
                 refuse(name, f"must be at most {_MOST:,}, not {show(value)}")
         if _IMPORTS_PLUGINS.get():
             self._check()
