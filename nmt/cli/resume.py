@@ -52,8 +52,8 @@ def fingerprint_model(
     digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
     for path in files:
         digest.update(_read(path))
-    for source in sources():
-        digest.update(source.sha256.encode())
+    for sha256 in sorted(source.sha256 for source in sources()):
+        digest.update(sha256.encode())
     return digest.hexdigest()
 
 

@@ -89,7 +89,7 @@ def name_part(given: Any) -> dict[str, Any]:
         kind, rest, options = given.func, given.args, given.keywords
     elif not isinstance(given, type):
         kind, parameters = type(given), inspect.signature(type(given)).parameters
-        rest = _positional(kind)
+        rest = [*_positional(kind), *(parameters.keys() - dir(given))]
         options = {name: getattr(given, name, None) for name in parameters}
     if rest or not isinstance(kind, type):
         sentence = "is not supported; give a class, or functools.partial(CLASS, OPTION=VALUE)"

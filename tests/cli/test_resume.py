@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from nmt.cli.resume import ResumableOutputs
+from nmt.cli.resume import ResumableOutputs, fingerprint_model
+from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import UserError
 
 
@@ -101,3 +104,20 @@ def test_outputs_that_cannot_be_resumed_are_refused(outputs: dict[str, str], rea
     with pytest.raises(UserError, match=reason):
         ResumableOutputs.open(paths, [], "x", resume=True)
     assert ResumableOutputs.open(paths, [], "x", resume=False).fingerprint is None
+
+
+def test_the_order_of_plugins_does_not_change_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SimpleNamespace(checkpoint=lambda name: tmp_path / name)
+    run: Any = SimpleNamespace(folder=folder, config=SimpleNamespace(decoding=DecodingConfig()))
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best/manifest.json").write_text("{}")
+
+    def fingerprint(*names: str) -> str:
+        sources = [SimpleNamespace(sha256=name) for name in names]
+        monkeypatch.setattr("nmt.cli.resume.sources", lambda: sources)
+        return fingerprint_model(run, [], "best", {})
+
+    assert fingerprint("a", "b") == fingerprint("b", "a")
+    assert len({fingerprint(), fingerprint("a"), fingerprint("b"), fingerprint("a", "b")}) == 4
