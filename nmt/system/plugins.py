@@ -4,8 +4,7 @@ A name with a colon is one from outside: `my_scores.py:Distance` or `package.mod
 names come from configurations, runs and exported files, which others may have written. They never
 import anything by themselves: `--plugin` or `plugins=` must name the file or the module first.
 
-What the user named is kept for the whole process, as an import cannot be undone. Other threads and
-later calls must find the same classes.
+An import cannot be undone, so what the user named is kept for the process and all its threads.
 """
 
 import hashlib
@@ -14,6 +13,7 @@ import inspect
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -56,6 +56,7 @@ class Source:
 
 # Keys: real paths of files and names of modules. Values: None if it is not imported yet.
 _NAMED: Final[dict[str, Source | None]] = {}
+_IMPORTING: Final = threading.RLock()  # a plug-in may find another one
 
 
 def allow(given: Iterable[str | Path | type]) -> None:
@@ -121,8 +122,7 @@ def require_allowed(name: str) -> str:
     same = [key for key in _NAMED if os.path.isabs(key) and os.path.basename(key) == file]
     if len(same) > 1:
         raise ConfigError(f"{name!r} is in {' or '.join(same)}; give one of them with --plugin")
-    modules = (key for key in _NAMED if not os.path.isabs(key))
-    if same or any(_contains(module, place) for module in modules):
+    if same or any(_contains(key, place) for key in _NAMED if not os.path.isabs(key)):
         return same[0] if same else place
     raise ConfigError(
         f"{name!r} is code from outside the package, which must be allowed; add --plugin {place} "
@@ -173,10 +173,12 @@ def find(name: str, base: type[Base]) -> type[Base]:
 def source_of(name: str) -> Source:
     """Return the file or module of a plug-in, after importing it if it is allowed."""
     key = require_allowed(name)
-    source = _NAMED.get(key)
-    if source is None:
-        source = _run_file(key) if os.path.isabs(key) else _import_module(key)
-        _NAMED[key] = source
+    with _IMPORTING:
+        if (source := _NAMED.get(key)) is None:
+            with _explaining(key):
+                is_file = os.path.isabs(key)
+                source = _run_file(key) if is_file else _describe(key, importlib.import_module(key))
+            _NAMED[key] = source
     return source
 
 
@@ -218,15 +220,9 @@ def _run_file(path: str, content: bytes | None = None) -> Source:
     module = ModuleType(f"{_PREFIX}{Path(path).stem}_{digest}")
     module.__file__ = path
     sys.modules[module.__name__] = module  # dataclasses look there, and so does pickle
-    with _explaining(path):
-        content = read_regular(Path(path), _MAX_BYTES) if content is None else content
-        exec(compile(content, path, "exec", dont_inherit=True), vars(module))
+    content = read_regular(Path(path), _MAX_BYTES) if content is None else content
+    exec(compile(content, path, "exec", dont_inherit=True), vars(module))
     return Source(os.path.basename(path), content, module)
-
-
-def _import_module(name: str) -> Source:
-    with _explaining(name):
-        return _describe(name, importlib.import_module(name))
 
 
 def _describe(name: str, module: ModuleType) -> Source:
@@ -251,9 +247,8 @@ def _explaining(name: str) -> Iterator[None]:
         if isinstance(error, SyntaxError) and error.filename == name:
             lines = [error.lineno]
         where = f"{name}, line {lines[-1]}" if lines else name
-        advice = "correct the file"
-        if isinstance(error, ModuleNotFoundError):
-            advice = "install the module, or set PYTHONPATH to its folder"
+        hint = "install the module, or set PYTHONPATH to its folder"
+        advice = hint if isinstance(error, ModuleNotFoundError) else "correct the file"
         raise ConfigError(
             f"plug-in {where}: cannot be imported: {_describe_error(error)}; {advice}"
         ) from error
@@ -279,13 +274,11 @@ def explain_failure(error: BaseException) -> str | None:
 
 def lines_of(error: BaseException | None) -> list[str]:
     """Return the lines of plug-in files in the traceback of an error and of its causes."""
-    # The module of a notebook has no file.
-    names = {vars(source.module).get("__file__"): source.name for source in sources()}
+    names = {getattr(source.module, "__file__", None): source.name for source in sources()}
     lines: list[str] = []
     while error is not None:
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.filename in names:
-                lines.append(f"{names[frame.filename]}, line {frame.lineno}")
+        frames = [it for it in traceback.extract_tb(error.__traceback__) if it.filename in names]
+        lines += [f"{names[frame.filename]}, line {frame.lineno}" for frame in frames]
         error = error.__cause__ or error.__context__
     return list(dict.fromkeys(lines))
 

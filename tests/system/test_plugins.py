@@ -3,6 +3,7 @@ import pickle
 import py_compile
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -106,6 +107,14 @@ def test_a_file_allows_no_file_whose_name_it_begins(file: Path, ending: str) -> 
     allow([file])
     with pytest.raises(ConfigError, match="must be allowed"):
         find(f"{other}:Fault", UserError)
+
+
+def test_threads_find_the_same_class(file: Path) -> None:
+    file.write_text(f"import time\ntime.sleep(0.1)\n{TEXT}")
+    allow([file])
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(lambda _: find("faults.py:Fault", UserError), range(4))
+    assert set(found) == {find("faults.py:Fault", UserError)}
 
 
 def test_two_files_of_one_name_do_not_collide(file: Path) -> None:
