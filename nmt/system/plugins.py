@@ -249,9 +249,8 @@ def _explaining(name: str) -> Iterator[None]:
         where = f"{name}, line {lines[-1]}" if lines else name
         hint = "install the module, or set PYTHONPATH to its folder"
         advice = hint if isinstance(error, ModuleNotFoundError) else "correct the file"
-        raise ConfigError(
-            f"plug-in {where}: cannot be imported: {_describe_error(error)}; {advice}"
-        ) from error
+        problem = f"plug-in {where}: cannot be imported: {_describe_error(error)}"
+        raise ConfigError(f"{problem}; {advice}") from error
 
 
 def _describe_error(error: BaseException) -> str:
@@ -296,5 +295,6 @@ class ImportedFiles:
 
 def _restore(files: Sequence[tuple[str, bytes]]) -> ImportedFiles:
     for path, content in files:
-        _NAMED[path] = _run_file(path, content)
+        with _explaining(path):
+            _NAMED[path] = _run_file(path, content)
     return ImportedFiles()

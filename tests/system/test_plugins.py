@@ -197,6 +197,7 @@ def test_a_class_of_a_notebook_has_no_lines(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_objects_are_pickled_for_another_process(file: Path, tmp_path: Path) -> None:
+    file.write_text(TEXT + "print('imported')\n")
     allow([file])
     pickled = pickle.dumps((ImportedFiles(), find("faults.py:Fault", UserError)("text")))
     file.unlink()
@@ -204,7 +205,7 @@ def test_objects_are_pickled_for_another_process(file: Path, tmp_path: Path) -> 
     code = "import pickle; _, it = pickle.load(open('pickled', 'rb')); print(it, it.number)"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert (ended.stdout, ended.stderr) == ("text 1\n", "")
+    assert (ended.stdout, ended.stderr) == ("text 1\n", "imported\n")
 
 
 def test_only_one_place_of_the_package_imports_by_name() -> None:
