@@ -119,10 +119,10 @@ def require_allowed(name: str) -> str:
     path, file = os.path.realpath(os.path.expanduser(place)), os.path.basename(place)
     if path in _NAMED:
         return path
-    same = [key for key in _NAMED if os.path.isabs(key) and os.path.basename(key) == file]
+    same = [key for key in list(_NAMED) if os.path.isabs(key) and os.path.basename(key) == file]
     if len(same) > 1:
         raise ConfigError(f"{name!r} is in {' or '.join(same)}; give one of them with --plugin")
-    if same or any(_contains(key, place) for key in _NAMED if not os.path.isabs(key)):
+    if same or any(_contains(key, place) for key in list(_NAMED) if not os.path.isabs(key)):
         return same[0] if same else place
     raise ConfigError(
         f"{name!r} is code from outside the package, which must be allowed; add --plugin {place} "
@@ -184,13 +184,13 @@ def source_of(name: str) -> Source:
 
 def sources() -> list[Source]:
     """Return the imported files and modules from outside the package."""
-    return [it for it in _NAMED.values() if it is not None and not _contains("nmt", it.name)]
+    return [it for it in list(_NAMED.values()) if it is not None and not _contains("nmt", it.name)]
 
 
 def unused() -> list[str]:
     """Return the files and modules that were allowed, and not imported since."""
-    imported = [key for key, source in _NAMED.items() if source is not None]
-    return [key for key in _NAMED if not any(_contains(key, other) for other in imported)]
+    imported = [key for key, source in list(_NAMED.items()) if source is not None]
+    return [key for key in list(_NAMED) if not any(_contains(key, other) for other in imported)]
 
 
 def reference_of(kind: type) -> str:
