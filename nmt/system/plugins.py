@@ -98,6 +98,8 @@ def allowed(given: Sequence[str]) -> Iterator[None]:
     except (Exception, SystemExit) as error:
         message = explain_failure(error)
         if message is None:
+            if names := ", ".join(source.name for source in sources()):
+                error.add_note(f"plug-ins in use: {names}; check the shapes of what they return")
             raise
         raise ConfigError(message) from error
     finally:
@@ -210,11 +212,7 @@ def _run_file(path: str, content: bytes | None = None) -> Source:
     """Run a file as a module.
 
     The import system would run a compiled file with the same time and size, whose text may be
-    another one. It would also write such a file next to the plug-in.
-
-    Args:
-        path: the real path of the file.
-        content: its content; None: read it.
+    another one. It would also write such a file next to the plug-in. Without content it is read.
     """
     digest = hashlib.sha256(path.encode()).hexdigest()[:8]
     module = ModuleType(f"{_PREFIX}{Path(path).stem}_{digest}")

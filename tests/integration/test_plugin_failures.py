@@ -67,6 +67,15 @@ def test_code_that_raises_is_one_line(fault: str, nmt: Command, folder: Path) ->
     assert checked.err.splitlines()[-1] == outcome.err.splitlines()[-1]
 
 
+def test_a_wrong_shape_names_the_plugins_in_use(nmt: Command, folder: Path) -> None:
+    change(folder / "score.py", FORWARD, f"        return query.sum(-1)\n{FORWARD}")
+    outcome = nmt("train", "tiny.yaml", *SHORT, *PARTS["score"], "--plugin", "score.py")
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1] == (
+        "plug-ins in use: score.py; check the shapes of what they return"
+    )
+
+
 @pytest.mark.parametrize("text", ["def f():\n    f()\n\nf()\n", "import score_helper\n"])
 def test_an_import_that_never_ends_or_fails_elsewhere_is_one_line(
     text: str, nmt: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
