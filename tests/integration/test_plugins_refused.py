@@ -117,10 +117,10 @@ def test_the_demo_imports_nothing(
     nmt: Command, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     monkeypatch.setattr("nmt.cli.demo._SIZES", {"train": 60, "valid": 5, "test": 5})
-    monkeypatch.chdir(tmp_path)
     for name in ("mine.py", "yaml.py"):  # the second one hides a module that commands import
         shutil.copy(here / "mine.py", tmp_path / name)
-    assert nmt("demo", f"model.attention.score={SCORE}").code == 2
+    with contextlib.chdir(tmp_path):  # monkeypatch would return to the folder of `here`, too late
+        assert nmt("demo", f"model.attention.score={SCORE}").code == 2
     (line,) = (line for line in capfd.readouterr().err.splitlines() if "nmt: error: " in line)
     assert ADVICE in line
     assert not (tmp_path / "mark").exists()
