@@ -58,7 +58,8 @@ def build_model(
     Raises:
         ConfigError: an option is not valid, or a size is missing.
     """
-    allow(plugins)
+    if plugins:
+        allow(plugins)
     if isinstance(config, str | Path):
         config = load_config(config)
     if isinstance(config, Config):
@@ -88,8 +89,10 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
         WordEmbedding, size=size, dropout=options.dropout, word_dropout=options.word_dropout
     )
     target_embedding = embed(target_size)
-    source_embedding = ENCODERS.find(config.encoder.name).embedding(config.encoder.options)
-    if source_embedding is None:
+    kind: type[Encoder] = ENCODERS.find(config.encoder.name)
+    if kind.reads == "grids":
+        source_embedding = kind.embedding(config.encoder.options)
+    else:
         source_embedding = target_embedding if options.tie == "all" else embed(source_size)
     encoder: Encoder = ENCODERS.create(config.encoder, size)
     value_size = config.encoder_size

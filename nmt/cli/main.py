@@ -246,6 +246,8 @@ def _run_command(name: str, words: list[str]) -> int:
         parser.refuse(unknown)
     arguments = command.Arguments(**vars(given))
     _require_working_directory()
+    if not arguments.plugins:
+        return command.run(arguments)
     with allowed(arguments.plugins):
         code = command.run(arguments)
         for place in () if name == "demo" else unused():  # the commands of the demo warn

@@ -65,6 +65,7 @@ from nmt.cli.arguments import (
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
+from nmt.system.plugins import sources
 from nmt.system.process import is_distributed, is_first
 from nmt.word_alignment.units import AlignmentUnits
 
@@ -273,4 +274,6 @@ def _fingerprint(run: "Run", translator: "Translator", arguments: Arguments) -> 
     options = {name: getattr(arguments, name) for name in names}
     options["alignment_units"] = translator.alignment_units
     options["computed_in"] = str(translator.runner.precision)
+    if arguments.plugins:
+        options["plugins"] = sorted(source.sha256 for source in sources())
     return fingerprint_model(run, arguments.ensemble, arguments.checkpoint, options)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
+from nmt.config.losses import ReinforceConfig
 from nmt.config.messages import refuse
 from nmt.config.model import ModelConfig
 from nmt.config.registry import (
@@ -23,7 +24,7 @@ from nmt.config.registry import (
     Options,
     PlugIn,
 )
-from nmt.config.training import ReinforceConfig, TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.config.values import PathText
 
 CONFIG_VERSION = 2

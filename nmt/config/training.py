@@ -1,13 +1,22 @@
 """Options of the training engine."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
-from nmt.config.messages import refuse
-from nmt.config.registry import LOSSES, OPTIMIZERS, SCHEDULES, Options, PlugIn
-from nmt.config.validation import ValidationConfig
-from nmt.config.values import BatchTokens, Positive, PositiveStrength, Probability, Strength
+from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
+from nmt.config.messages import explain, refuse, show
+from nmt.config.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Options, PlugIn
+from nmt.config.values import NumCandidates, Positive, Probability, Strength, Text
+from nmt.core.errors import ConfigError
 
 # Options of `training` that are loss terms with a key of their own, in the order of their sum.
 _LOSSES: Final = ("label_smoothing", "coverage_loss", "r_drop", "guided_attention", "reinforce")
@@ -26,49 +35,131 @@ class EarlyStoppingConfig(Options):
     patience: Positive = 10
 
 
-class ScheduledSamplingConfig(Options):
-    """Scheduled sampling: feeding predictions with linearly rising probability (Bengio 2015).
+class MetricConfig(PlugIn):
+    """A metric and its options; labels tell two metrics of the same name apart.
 
     Attributes:
-        start: Update at which the probability starts to rise from 0.
-        end: Update at which it reaches `probability`.
-        probability: Final probability of feeding a prediction instead of the reference token.
+        given_label: Label in `best`, early stopping and `tune`, needed if two share a name; null:
+            the name.
     """
 
-    start: Annotated[int, Field(ge=0)] = 0
-    end: Positive = 20_000
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    given_label: Text | None = Field(default=None, alias="as")
+
+    @property
+    def label(self) -> str:
+        """Return the label of the metric, by default its name, without a file or module."""
+        return self.given_label or self.name.rpartition(":")[2]
+
+    def with_tokenizer(self, tokenizer: str) -> Self:
+        """Return a copy with a tokenizer instead of `tokenize: auto`."""
+        if self.options.get("tokenize") != "auto":
+            return self
+        return self.model_copy(update={"tokenize": tokenizer})
+
+
+class ValidationConfig(Options):
+    """Validation during training.
+
+    Attributes:
+        every: Updates between validations; null: once per epoch.
+        metrics: Metrics of the translations of the validation set; []: only the loss.
+        beam_size: Beam size for these translations (1: greedy search); null: search as set in
+            `decoding.search`. All options of `decoding` apply to them except `mbr`.
+        best: Metric that selects the best checkpoint: `loss`, or one of `metrics` by its `as` or
+            name.
+        num_samples: Translations logged at each new best checkpoint.
+    """
+
+    every: Positive | None = None
+    metrics: list[Annotated[MetricConfig, METRICS]] = Field(default=[MetricConfig(name="bleu")])
+    beam_size: NumCandidates | None = 1
+    best: str = "bleu"
+    num_samples: Annotated[int, Field(ge=0)] = 3
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _read_metrics(cls, given: Any) -> Any:
+        """Accept a single metric in place of a list; options without a name mean bleu."""
+        if isinstance(given, dict):
+            return [{"name": "bleu", **given}]
+        return [given] if isinstance(given, str) else given
 
     def _check(self) -> None:
-        if self.end <= self.start:
-            refuse("end", f"must be more than start ({self.start}), not {self.end}")
+        seen: set[str] = set()
+        for index, metric in enumerate(self.metrics):
+            name, label = metric.name, metric.label
+            if label in seen:
+                sentence = (
+                    f"{label!r} is listed twice; give this one another name, as in {{name: {name}, "
+                    f"as: {name}_2}}"
+                )
+                refuse(f"metrics[{index}]", sentence)
+            if label != name and label in ("loss", *METRICS.classes):
+                refuse(f"metrics[{index}].as", f"{label!r} is reserved; choose another")
+            seen.add(label)
+        self.require_measured("best", self.best)
+
+    def require_measured(self, option: str, label: str) -> None:
+        """Refuse an option whose metric is neither the loss nor one of `metrics`."""
+        allowed = ["loss", *(metric.label for metric in self.metrics)]
+        if label not in allowed:
+            choices = f"{', '.join(allowed)} (list others in training.validation.metrics)"
+            refuse(option, f"{label!r} is not measured; allowed: {choices}")
+
+    @property
+    def bleu_tokenizer(self) -> str:
+        """Return the BLEU tokenizer of `best`, else the first that is set, else ``auto``."""
+        metrics = sorted(self.metrics, key=lambda metric: metric.label != self.best)
+        chosen = (metric.options.get("tokenize", "auto") for metric in metrics)
+        return next((name for name in chosen if name != "auto"), "auto")
+
+    def with_tokenizer(self, tokenizer: str) -> Self:
+        """Return a copy with a tokenizer instead of `tokenize: auto`."""
+        return self._with_tokenizers({}, tokenizer)
+
+    def with_tokenizers_of(self, other: "ValidationConfig") -> Self:
+        """Return a copy with the tokenizers of another validation instead of `tokenize: auto`.
+
+        Metrics are matched by label. A metric that the other does not have takes its BLEU
+        tokenizer.
+        """
+        known = {metric.label: metric.options.get("tokenize", "auto") for metric in other.metrics}
+        return self._with_tokenizers(known, other.bleu_tokenizer)
+
+    def _with_tokenizers(self, known: dict[str, str], default: str) -> Self:
+        """Return a copy with the tokenizer of each metric's label, or the default."""
+        metrics = [each.with_tokenizer(known.get(each.label, default)) for each in self.metrics]
+        return self.model_copy(update={"metrics": metrics})
+
+    def find_metric(self, label: str) -> MetricConfig:
+        """Return the metric with a label, or else the metric of that name with default options.
+
+        The latter takes the BLEU tokenizer of the validation metrics.
+
+        Raises:
+            ConfigError: the name is unknown.
+        """
+        own = (metric for metric in self.metrics if metric.label == label)
+        return next(own, None) or read_metrics(label)[0].with_tokenizer(self.bleu_tokenizer)
 
 
-class GuidedAttentionConfig(Options):
-    """Guided attention: supervision by `data.train.alignments` (Chen 2016; Liu 2016).
+def read_metrics(given: Any) -> list[MetricConfig]:
+    """Check metrics that are not from a configuration, and complete their options.
 
-    Attributes:
-        loss: Loss between attention weights and alignment links.
-        weight: Weight of this loss, which is added to the cross-entropy.
+    Args:
+        given: metrics in the format of `training.validation.metrics`.
+
+    Raises:
+        ConfigError: a name, option or value is not allowed.
     """
-
-    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    weight: PositiveStrength = 1.0
-
-
-class ReinforceConfig(Options):
-    """REINFORCE for hard attention, which samples positions (Xu 2015, eq. 11-13).
-
-    Attributes:
-        weight: Weight of this loss, which is added to the cross-entropy.
-        entropy: Weight of the entropy bonus.
-        discount: Discount of the rewards of later words; 0: a position is only rewarded for its own
-            word.
-    """
-
-    weight: Strength = 1.0
-    entropy: Strength = 0.01
-    discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    try:
+        return ValidationConfig.model_validate({"metrics": given, "best": "loss"}).metrics
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        option = "".join(f"{part}: " for part in problem["loc"][1:] if isinstance(part, str))
+        raise ConfigError(f"{option}{explain(problem)}") from None
 
 
 class CheckpointConfig(Options):
@@ -138,7 +229,7 @@ class TrainingConfig(Options):
             machine.
     """
 
-    batch_tokens: BatchTokens = 4_000
+    batch_tokens: Positive | Literal["auto"] | None = 4_000
     batch_sentences: Positive | None = None
     accumulate: Positive = 1
     optimizer: Annotated[PlugIn, OPTIMIZERS] = PlugIn(name="adam")
@@ -162,6 +253,14 @@ class TrainingConfig(Options):
     log_every: Positive = 50
     tensorboard: bool = False
     num_threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
+
+    @field_validator("batch_tokens", mode="wrap")
+    @classmethod
+    def _explain_alternatives(cls, given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return read(given)
+        except ValidationError:
+            refuse("", f"must be a whole number of at least 1, 'auto' or null, not {show(given)}")
 
     @model_serializer(mode="wrap")
     def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -78,10 +78,10 @@ class Translator(PostProcessor):
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: the device, the precision or an option of `decoding` is not supported, or a
-                run of the ensemble has another vocabulary.
+            ConfigError: the device, precision or decoding is not supported, or vocabularies differ.
         """
-        allow(plugins)
+        if plugins:
+            allow(plugins)
         run = Run.of(run, decoding)
         options = run.config.decoding
         tokenizers = load_tokenizers(run)

@@ -268,7 +268,8 @@ class Run:
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
         options = None if given is None else {"decoding": dict(given)}
         config = load_config(folder.config, overrides, options, plugins=plugins)
-        warn_about_changes(folder.plugin_copies)
+        if folder.plugin_copies.exists():
+            warn_about_changes(folder.plugin_copies)
         return cls(folder, config)
 
     @classmethod

@@ -16,7 +16,7 @@ from nmt.build.metrics import (
 from nmt.build.model import require_memory
 from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
-from nmt.config.validation import ValidationConfig
+from nmt.config.training import ValidationConfig
 from nmt.core.errors import ConfigError
 from nmt.data.batching import UNSHARDED, Shard
 from nmt.data.duplicates import count_duplicates

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nmt.cli.resume import ResumableOutputs, fingerprint_model
+from nmt.cli import translate
+from nmt.cli.resume import ResumableOutputs
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import UserError
 
@@ -114,10 +115,14 @@ def test_the_order_of_plugins_does_not_change_the_model(
     (tmp_path / "best").mkdir()
     (tmp_path / "best/manifest.json").write_text("{}")
 
+    runner: Any = SimpleNamespace(precision="float32")
+    translator: Any = SimpleNamespace(alignment_units="words", runner=runner)
+
     def fingerprint(*names: str) -> str:
         sources = [SimpleNamespace(sha256=name) for name in names]
-        monkeypatch.setattr("nmt.cli.resume.sources", lambda: sources)
-        return fingerprint_model(run, [], "best", {})
+        monkeypatch.setattr("nmt.cli.translate.sources", lambda: sources)
+        arguments = translate.Arguments(run="tiny", input=[], plugins=list(names))
+        return translate._fingerprint(run, translator, arguments)
 
     assert fingerprint("a", "b") == fingerprint("b", "a")
     assert len({fingerprint(), fingerprint("a"), fingerprint("b"), fingerprint("a", "b")}) == 4

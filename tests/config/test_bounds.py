@@ -22,8 +22,8 @@ from nmt.config.training import (
     ReinforceConfig,
     ScheduledSamplingConfig,
     TrainingConfig,
+    ValidationConfig,
 )
-from nmt.config.validation import ValidationConfig
 
 TINY = 1e-9
 # What must be there for a group to be valid at all, and what another option would forbid.

@@ -1,5 +1,6 @@
 """Base class of all corpus formats: pairs of a source and a line of target text."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -36,6 +37,7 @@ class Corpus(ABC, Generic[Item]):
     max_line_bytes: int = MAX_LINE_BYTES
 
     @classmethod
+    @functools.cache
     def file_options(cls) -> list[str]:
         """Return the names of the options that are files, without `alignments`."""
         types = get_type_hints(cls)

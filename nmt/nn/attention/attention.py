@@ -178,7 +178,8 @@ class Attention(BaseAttention):
     def start(self, memory: AnyMemory) -> AttentionState:
         """Return the state before the first step."""
         assert isinstance(memory, Memory)
-        covered = self.score.start(memory.keys, memory.mask)
+        is_sequential = self.score.is_sequential
+        covered = self.score.start(memory.keys, memory.mask) if is_sequential else None
         return AttentionState(covered, self.alignment.start(memory.mask))
 
     def forward(
