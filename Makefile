@@ -1,4 +1,4 @@
-# Everything that is made goes into .venv; a Python of at least 3.11 is all that must be there.
+# Needs Python 3.11 or later; everything else is installed in .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -13,23 +13,23 @@ PAIRS ?= 10000 100000 1000000
 .PHONY: help install demo test test-slow benchmark check format reference tour pages docs browser clean
 
 help:
-	@echo "make install    make the environment .venv (2 minutes, 1.4 GB); the others do so too"
-	@echo "make demo       train, score and look into a model of a toy language (2 minutes)"
+	@echo "make install    create the environment .venv (2 minutes, 1.4 GB); the other targets do this, too"
+	@echo "make demo       run nmt demo: a tour with a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run the slow tests (they train models)"
-	@echo "make benchmark  speed, memory and growth of training (docs/benchmarks.md; 17 minutes on a quiet machine)"
-	@echo "make check      lint, types, layers"
+	@echo "make benchmark  measure speed and memory of training (docs/benchmarks.md; 17 minutes on an idle machine)"
+	@echo "make check      run the static checks: format, lint, types, layers"
 	@echo "make format     format the code"
-	@echo "make reference  write configs/reference.yaml anew from the code"
+	@echo "make reference  generate configs/reference.yaml from the code"
 	@echo "make tour       fill docs/tour.md with code of the package, and write its notebook"
 	@echo "make pages      train the example models, and write the example pages in docs/pages (15 minutes)"
-	@echo "make docs       build the site of docs/ in site/, with the API; nothing is fetched by its pages"
-	@echo "make browser    what the tests of pages in a browser need, besides Chromium and npm"
-	@echo "make clean      delete what the tools left behind (no runs, no data, not .venv)"
+	@echo "make docs       build the documentation in site/, with the API; its pages load nothing from the network"
+	@echo "make browser    install what the tests of pages in a browser need, besides Chromium and npm"
+	@echo "make clean      delete caches and build outputs (runs, data and .venv are kept)"
 
-# Made anew only when what is to be installed changes.
+# Updated only when the requirements change.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit("nmt needs Python 3.11 or later; give one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("make: this Python is older than 3.11; choose a newer one, as in make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,plots,tensorboard]"
 	@touch $@
@@ -42,11 +42,11 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2
 
-# One at a time: they start processes of their own. The last line sums up.
+# They start processes of their own.
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow -n 2
 
-# What it prints is Markdown; 10 million pairs take much longer: make benchmark PAIRS="10000 10000000".
+# Prints Markdown. More pairs take much longer: make benchmark PAIRS="10000 10000000".
 benchmark: $(INSTALLED)
 	$(BIN)/python scripts/benchmark_training.py --kinds
 	$(BIN)/python scripts/benchmark_training.py --grow vocabulary --ways fused bfloat16 --rounds 3 --updates 2
@@ -57,7 +57,7 @@ benchmark: $(INSTALLED)
 	$(BIN)/python scripts/measure_cache_memory.py --pairs $(PAIRS)
 	@if test -d data/multi30k; then set -x; \
 		$(BIN)/python scripts/measure_data_loading.py configs/multi30k/de_en.yaml training.batch_tokens=4000; \
-	else echo "data/multi30k is not there (scripts/prepare_multi30k.py): padding and data loading left out"; fi
+	else echo "data/multi30k: not found, so padding and data loading are skipped; run scripts/prepare_multi30k.py"; fi
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

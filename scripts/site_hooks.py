@@ -106,8 +106,10 @@ def _read(path: str) -> str:
 
 
 def code_colours() -> str:
-    """Return the style sheet of highlighted code."""
-    return str(HtmlFormatter(style="default").get_style_defs(".highlight"))
+    """Return the style sheet of highlighted code, on light and on dark pages."""
+    light = HtmlFormatter(style="default").get_style_defs(".highlight")
+    dark = HtmlFormatter(style="github-dark").get_style_defs('[data-bs-theme="dark"] .highlight')
+    return f"{light}\n{dark}"
 
 
 def configuration() -> str:

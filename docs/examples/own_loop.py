@@ -21,7 +21,7 @@ for _ in range(50):
     loss.backward()
     optimizer.step()
 
-state = model.eval().read(*make_source([source.encode("eine Frau rennt")]))
+state = model.start(model.eval().encode(*make_source([source.encode("eine Frau rennt")])))
 token, tokens = torch.tensor([BOS]), []
 while token != EOS:  # greedy search
     log_probabilities, state = model.step(token, state)

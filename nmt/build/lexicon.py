@@ -17,11 +17,13 @@ from nmt.data.formats.lines import read_lines
 from nmt.data.ragged import RaggedArray
 from nmt.word_alignment.ibm1 import Block, Ids, Lexicon, make_lexicon, train_lexicon
 
+NUM_ITERATIONS: Final = 5
+"""Iterations of the EM algorithm, unless another number is given."""
 _MOST_LINKS: Final = 1_000_000  # token pairs per block, in memory at a time
 
 
 def learn_lexicon(
-    corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = 5
+    corpora: Sequence[EncodedCorpus], tokenizers: Tokenizers, iterations: int = NUM_ITERATIONS
 ) -> Lexicon:
     """Train the lexicon of encoded corpora with IBM model 1."""
     return train_lexicon(partial(_blocks, corpora), *tokenizers.sizes, iterations=iterations)

@@ -8,7 +8,7 @@ from typing import Final
 from nmt.build.data import build_corpus
 from nmt.config.experiment import Config
 from nmt.config.registry import METRICS
-from nmt.config.validation import MetricConfig
+from nmt.config.training import MetricConfig
 from nmt.core.errors import ConfigError
 from nmt.evaluation.bleu_tokenizers import choose_tokenizer
 from nmt.evaluation.metric import Metric, to_nfc

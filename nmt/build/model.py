@@ -58,7 +58,8 @@ def build_model(
     Raises:
         ConfigError: an option is not valid, or a size is missing.
     """
-    allow(plugins)
+    if plugins:
+        allow(plugins)
     if isinstance(config, str | Path):
         config = load_config(config)
     if isinstance(config, Config):
@@ -88,8 +89,10 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
         WordEmbedding, size=size, dropout=options.dropout, word_dropout=options.word_dropout
     )
     target_embedding = embed(target_size)
-    source_embedding = ENCODERS.find(config.encoder.name).embedding(config.encoder.options)
-    if source_embedding is None:
+    kind: type[Encoder] = ENCODERS.find(config.encoder.name)
+    if kind.reads == "grids":
+        source_embedding = kind.embedding(config.encoder.options)
+    else:
         source_embedding = target_embedding if options.tie == "all" else embed(source_size)
     encoder: Encoder = ENCODERS.create(config.encoder, size)
     value_size = config.encoder_size
@@ -112,8 +115,9 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
 def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
     """Build a decoder with input and output vectors of `size` and a memory of `value_size`."""
     options = config.decoder
+    make_cell = CELLS.bind(options.cell)
     parts = DecoderParts(
-        make_cell=partial(CELLS.bind(options.cell), hidden_size=options.hidden_size),
+        make_cell=lambda input_size: make_cell(input_size, options.hidden_size),
         attention=_build_attention(config.attention, options.hidden_size, value_size),
         input_size=size,
         value_size=value_size,
@@ -237,17 +241,14 @@ def load_weights(run: Run, checkpoint: str, parts: Sequence[str], model: Model) 
     return loaded
 
 
-def load_model(
-    run: Run, checkpoint: str, device: torch.device, source_size: int, target_size: int
-) -> Model:
+def load_model(run: Run, checkpoint: str, device: torch.device, sizes: tuple[int, int]) -> Model:
     """Return the model of a trained run, in evaluation mode.
 
     Args:
         run: the run.
         checkpoint: best, last or step-N.
         device: the device of the model.
-        source_size: V of the run's source tokenizer.
-        target_size: V of the run's target tokenizer.
+        sizes: V of the run's source and target tokenizers.
 
     Raises:
         RunError: see `load_weights`.
@@ -258,7 +259,7 @@ def load_model(
             f"{run.folder.path}: has no best checkpoint before its first validation; resume it "
             "(`nmt train CONFIG --resume`), or use the checkpoint `last`, if any"
         )
-    model = build_empty(run, source_size, target_size)
+    model = build_empty(run, *sizes)
     weights = load_weights(run, checkpoint, ["model"], model).tensors["model"]
     allocate(model, device)
     model.load_state_dict(weights)

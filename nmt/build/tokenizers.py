@@ -81,7 +81,7 @@ def _build(config: Config, folder: Path, given: str | None, sides: tuple[int, ..
     if given is not None:
         tokenizer = load_given_tokenizer(options, given)
     else:
-        logger.info("training the %s tokenizer of %s", options.name, _SIDES[sides])
+        logger.info("training the tokenizer of %s (%s)", _SIDES[sides], options.name)
         normalizer = Normalizer(options.normalization, options.lowercase)
         trainer: TokenizerTrainer = TOKENIZERS.create(options, normalizer)
         tokenizer = trainer.train(partial(_read_sides, config.data.train, sides))

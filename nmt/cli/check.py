@@ -10,6 +10,7 @@ examples:
   nmt check configs/toy.yaml model.decoder.hidden_size=1024 training.batch_tokens=8000
 """
 
+import logging
 import math
 import statistics
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from nmt.cli.config_checks import ConfigArguments, load_checked
+from nmt.system.plugins import sources
 
 if TYPE_CHECKING:
     from nmt.build.tokenizers import Tokenizers
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from nmt.text.reader import SourceReader
     from nmt.training.prepare_data import PreparedData
     from nmt.training.state import TrainingState
-
 
 Arguments = ConfigArguments
 
@@ -59,6 +60,8 @@ def run(arguments: ConfigArguments) -> int:
     with tempfile.TemporaryDirectory(prefix="nmt-check-") as folder:
         place = RunDirectory(Path(folder))
         tokenizers = make_tokenizers(config, place, open_base(config))
+        for source in sources():
+            print(f"plug-in         {source.module.__file__}, SHA-256 {source.sha256}", flush=True)
         _report_tokenizers(config, tokenizers)
         contained = _contained(config)
         data = prepare_data(contained, place)
@@ -209,8 +212,6 @@ def make_update(state: "TrainingState", batch: "Batch") -> float:
 
 def _advise(config: "Config", state: "TrainingState", data: "PreparedData") -> None:
     """Warn about valid but unsuitable options, with a better value."""
-    import logging
-
     from nmt.training.advice import advise_on_rate, advise_on_size, advise_on_warmup
 
     corpora, tokenizers = data.loader.corpora, data.tokenizers
@@ -234,11 +235,10 @@ def _report_speed(state: "TrainingState", batches: "list[Batch]", num_batches: i
     import torch
 
     config = state.config
-    speed = measure_speed(state, batches)
-    number = torch.get_num_threads()
-    threads = f", {number} thread{'s' * (number > 1)}" if state.device.type == "cpu" else ""
+    speed, device = measure_speed(state, batches), state.device
+    threads = f", {_counted(torch.get_num_threads(), 'thread')}" if device.type == "cpu" else ""
     print(
-        f"speed           {speed:,.0f} target tokens a second, on {state.device} in "
+        f"speed           {speed:,.0f} target tokens a second, on {device} in "
         f"{str(state.precision).removeprefix('torch.')}{threads}",
         flush=True,
     )

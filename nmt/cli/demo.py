@@ -57,7 +57,8 @@ def _run(words: list[str], arguments: Arguments) -> int:
         return 0
     words += [f"--plugin={name}" for name in arguments.plugins]
     print(_PROMPT + shlex.join(words), flush=True)
-    return subprocess.run([sys.executable, "-m", "nmt", *words], check=False).returncode
+    # Option P: import no module of the working folder in place of an installed one.
+    return subprocess.run([sys.executable, "-Pm", "nmt", *words], check=False).returncode
 
 
 def _write_missing() -> None:

@@ -14,7 +14,7 @@ from nmt.data.formats.lines import read_lines
 if TYPE_CHECKING:
     from nmt.config.data import CorpusConfig
     from nmt.config.experiment import Config
-    from nmt.config.validation import MetricConfig
+    from nmt.config.training import MetricConfig
     from nmt.data.formats.grids import Source
 
 HeldOut: TypeAlias = Literal["valid", "test"]
@@ -103,7 +103,7 @@ def named_metrics(argument: str, given: str, config: "Config") -> "list[MetricCo
         UserError: a name is unknown, or its options are not valid.
     """
     from nmt.config.file import parse_yaml
-    from nmt.config.validation import read_metrics
+    from nmt.config.training import read_metrics
 
     validation = config.training.validation
     if re.search(r"(^|,)\s*,", given):

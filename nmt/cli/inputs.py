@@ -1,4 +1,4 @@
-"""Inputs of the commands: pairs to score; lines or grids to translate, typed, piped or in files."""
+"""Inputs of the commands: sentence pairs to score, and lines or grids to translate."""
 
 import os
 import sys

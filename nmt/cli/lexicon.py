@@ -46,16 +46,17 @@ class Arguments(CommandArguments):
 def run(arguments: Arguments) -> int:
     """Make the lexicon, save it in the run, and write it as a table on request."""
     from nmt.build.data import encode_training
-    from nmt.build.lexicon import learn_lexicon, read_lexicon
+    from nmt.build.lexicon import NUM_ITERATIONS, learn_lexicon, read_lexicon
     from nmt.build.tokenizers import load_tokenizers
     from nmt.inference.shortlist import save_lexicon
     from nmt.runs.run import Run
     from nmt.text.tokenizer import Tokenizer
 
-    run, table = Run.open(arguments.run), arguments.table
-    folder = run.folder
-    if arguments.iterations is not None and table is not None:
+    table, num_iterations = arguments.table, arguments.iterations or NUM_ITERATIONS
+    if table is not None and arguments.iterations is not None:
         raise UserError("--iterations: has no effect with --table; leave one of them out")
+    run = Run.open(arguments.run)
+    folder = run.folder
     if table is not None and folder.protects(table):
         raise UserError(f"--table {table}: is a file of the run to be replaced; give a copy")
     check_files({"-o": arguments.output}, [table], run)
@@ -68,15 +69,15 @@ def run(arguments: Arguments) -> int:
         if table is not None:
             lexicon = read_lexicon(table, arguments.max_line_bytes, tokenizers, corpora)
         else:
-            given = () if arguments.iterations is None else (arguments.iterations,)
-            lexicon = learn_lexicon(corpora(), tokenizers, *given)
+            lexicon = learn_lexicon(corpora(), tokenizers, num_iterations)
         if stream is not None:
             _write(lexicon, source, target, stream)
-        save_lexicon(folder, lexicon, source, target)
+        save_lexicon(folder, lexicon, tokenizers)
     known = int((lexicon.probabilities > 0)[len(SPECIAL_SYMBOLS) :].any(axis=1).sum())
+    origin = f"{num_iterations} iterations of IBM model 1" if table is None else str(table)
     print_notice(
         f"{folder.lexicon}: {known:,} of {len(source):,} source tokens have translations, up to "
-        f"{lexicon.candidates.shape[1]} each"
+        f"{lexicon.candidates.shape[1]} each (from {origin})"
     )
     return 0
 

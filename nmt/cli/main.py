@@ -24,7 +24,7 @@ from typing import Any, Final, NoReturn, Protocol, cast
 from nmt.core.console import escape_controls
 from nmt.core.errors import UserError, explain_system_error
 from nmt.system import process
-from nmt.system.plugins import allowed
+from nmt.system.plugins import allowed, unused
 
 OK: Final = 0
 INTERNAL_ERROR: Final = 1
@@ -33,6 +33,8 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 TERMINATED: Final = 128 + signal.SIGTERM
 
 _MOST_SHOWN: Final = 4_000  # characters of an error
+
+logger = logging.getLogger(__name__)
 
 _Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 
@@ -246,8 +248,13 @@ def _run_command(name: str, words: list[str]) -> int:
         parser.refuse(unknown)
     arguments = command.Arguments(**vars(given))
     _require_working_directory()
-    with allowed(arguments.plugins):
+    if not arguments.plugins:
         return command.run(arguments)
+    with allowed(arguments.plugins):
+        code = command.run(arguments)
+        for place in () if name == "demo" else unused():  # the commands of the demo warn
+            logger.warning("--plugin %s: no option uses it; leave it out", place)
+    return code
 
 
 def _require_working_directory() -> None:

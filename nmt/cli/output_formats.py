@@ -61,16 +61,20 @@ class TranslationWriter:
 
     def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
         """Write the translations of some lines, and flush the files."""
+        from nmt.visualization.attention_table import attention_table
         from nmt.word_alignment.pharaoh import format_pharaoh
 
         for source, translation in window:
+            alignment = translation.alignment
             self.output.write(self._format(source, translation))
             if self.shows_attention and translation.text:
+                assert alignment is not None, "it was asked for"
                 self.output.flush()  # keeps their order on a terminal
-                print_notice(_format_attention(translation))
+                found = alignment.weights, alignment.source_words, alignment.target_words
+                print_notice(attention_table(*found, width=shutil.get_terminal_size().columns))
             if self.alignments is not None:
-                assert translation.alignment is not None, "it was asked for"
-                self.alignments.write(f"{format_pharaoh(translation.alignment.links)}\n")
+                assert alignment is not None, "it was asked for"
+                self.alignments.write(f"{format_pharaoh(alignment.links)}\n")
             self.num_lines += 1
             if self.page is not None:
                 from nmt.inference.views import view_of_translation
@@ -133,17 +137,3 @@ class TranslationWriter:
                 "weights": translation.alignment.weights.round(6).tolist(),
             }
         return fields
-
-
-def _format_attention(translation: "Translation") -> str:
-    """Return the attention as a table that fits the terminal; the translation must have it."""
-    from nmt.visualization.attention_table import attention_table
-
-    alignment = translation.alignment
-    assert alignment is not None
-    return attention_table(
-        alignment.weights,
-        alignment.source_words,
-        alignment.target_words,
-        width=shutil.get_terminal_size().columns,
-    )

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from nmt.cli.outputs import is_stream
 from nmt.core.errors import UserError
 from nmt.system.files import file_sha256, partial_path, read_regular, state_file, write_text
-from nmt.system.plugins import sources
 
 if TYPE_CHECKING:
     from nmt.runs.run import Run
@@ -52,8 +51,6 @@ def fingerprint_model(
     digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
     for path in files:
         digest.update(_read(path))
-    for source in sources():
-        digest.update(source.sha256.encode())
     return digest.hexdigest()
 
 

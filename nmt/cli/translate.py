@@ -45,7 +45,7 @@ examples:
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -69,13 +69,15 @@ from nmt.cli.documents import DocumentArguments, require_document, translate_doc
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import check_files, open_output
 from nmt.core.errors import UserError
+from nmt.system.plugins import sources
 from nmt.system.process import is_distributed, is_first
 from nmt.word_alignment.units import AlignmentUnits
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Config
     from nmt.data.formats.grids import Source
-    from nmt.inference.translator import Input, Translation, Translator
+    from nmt.inference.translation import ExtraOutputs
+    from nmt.inference.translator import Input, Translator
     from nmt.runs.run import Run
 
 
@@ -184,6 +186,7 @@ def run(arguments: Arguments) -> int:
 
 def _translate(run: "Run", arguments: Arguments) -> None:
     from nmt.cli.resume import ResumableOutputs
+    from nmt.inference.inputs import LineWarnings
 
     outputs = arguments.outputs
     written = {**outputs, "--html": arguments.html}
@@ -221,35 +224,26 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             page=page,
             languages=translator.languages,
         )
-        for window in _translate_windows(
-            translator, lines, num_done + 1, arguments, progress.update
-        ):
+        translate = partial(
+            translator.translate_windows,
+            extra=_extra_outputs(arguments, translator),
+            warnings=LineWarnings(num_done + 1, names_unknown=True),
+            report=progress.update,
+        )
+        for window in inputs.translate_lines(translate, lines, arguments):
             writer.write((given.source, translation) for given, translation in window)
     resumable.finish()
 
 
-def _translate_windows(
-    translator: "Translator",
-    lines: "Iterator[Source | Input]",
-    first_number: int,
-    arguments: Arguments,
-    report: Callable[[int], object],
-) -> "Iterator[list[tuple[Input, Translation]]]":
-    """Yield windows of lines and their translations; a typed line is answered at once."""
-    from nmt.inference.inputs import LineWarnings
+def _extra_outputs(arguments: Arguments, translator: "Translator") -> "ExtraOutputs":
+    """Return what the outputs need besides the text."""
     from nmt.inference.translation import ExtraOutputs
 
-    translate = partial(
-        translator.translate_windows,
-        extra=ExtraOutputs(
-            alignments=arguments.needs_alignments and translator.has_attention,
-            scores=arguments.scores or arguments.n_best is not None or arguments.json,
-            token_scores=arguments.json,
-        ),
-        warnings=LineWarnings(first_number, names_unknown=True),
-        report=report,
+    return ExtraOutputs(
+        alignments=arguments.needs_alignments and translator.has_attention,
+        scores=arguments.scores or arguments.n_best is not None or arguments.json,
+        token_scores=arguments.json,
     )
-    return inputs.translate_lines(translate, lines, arguments)
 
 
 def _check(config: "Config", arguments: Arguments) -> None:
@@ -297,4 +291,6 @@ def _fingerprint(run: "Run", translator: "Translator", arguments: Arguments) -> 
     options = {name: getattr(arguments, name) for name in names}
     options["alignment_units"] = translator.alignment_units
     options["computed_in"] = str(translator.runner.precision)
+    if arguments.plugins:
+        options["plugins"] = sorted(source.sha256 for source in sources())
     return fingerprint_model(run, arguments.ensemble, arguments.checkpoint, options)

@@ -68,7 +68,8 @@ def load_config(
     Raises:
         ConfigError: one line with the file, the key, the bad value and the allowed values.
     """
-    allow(plugins)
+    if plugins:
+        allow(plugins)
     layers = [*_read_files(Path(path)), *map(_parse_override, overrides)]
     layers += [] if options is None else [Layer("options", dict(options))]
     tree = merge(layers) if len(layers) > 1 else layers[0].tree

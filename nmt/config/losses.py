@@ -1,4 +1,4 @@
-"""Options of the loss that are groups: scheduled sampling, guided attention, and REINFORCE."""
+"""Options of loss terms, and of scheduled sampling."""
 
 from typing import Annotated, Literal
 

@@ -110,6 +110,8 @@ def explain(error: ErrorDetails, elsewhere: Sequence[str] = ()) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "refused":
         return error["msg"]
+    if kind == "value_error":
+        return str(context["error"])
     if kind == UNKNOWN_OPTION:
         return unknown("option", context["name"], context["allowed"], context["of"], elsewhere)
     sentence = _SENTENCES.get(kind, "").format_map(context) or error["msg"]

@@ -25,18 +25,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args, get_origin
 
+from annotated_types import Lt
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from nmt.config.messages import refuse, refuse_unknown_keys, unknown
-from nmt.config.signatures import name_part, read_options
+from nmt.config.messages import refuse, refuse_unknown_keys, show, unknown
+from nmt.config.signatures import name_part, read_options, require_arguments
 from nmt.config.values import PathText
 from nmt.core.errors import ConfigError
 from nmt.core.parts import PartOf
 from nmt.system import plugins
 
 _IMPORTS_PLUGINS = ContextVar("imports_plugins", default=True)
+# For whole numbers without a bound of their own; larger ones overflow as an int64, or as a float.
+_MOST = 10**18
 _SCIENTIFIC = re.compile(r"\d{1,40}(\.\d{1,40})?[eE]\+?\d{1,2}")
 
 
@@ -69,6 +72,11 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> Self:
+        fields = type(self).model_fields
+        for name, value in self:
+            has_bound = name in fields and any(isinstance(it, Lt) for it in fields[name].metadata)
+            if isinstance(value, int) and not has_bound and abs(value) > _MOST:
+                refuse(name, f"must be at most {_MOST:,}, not {show(value)}")
         if _IMPORTS_PLUGINS.get():
             self._check()
         return self
@@ -197,7 +205,10 @@ class Table:
 
     def options(self, name: str) -> type[BaseModel]:
         """Return a pydantic model that checks and converts the options of a plug-in."""
-        return read_options(self.find(name), f"{self.kind} {name}", Options, _as_field)
+        kind, title = self.find(name), f"{self.kind} {name}"
+        if ":" in name:
+            require_arguments(kind, title, like=next(iter(self.classes.values())))
+        return read_options(kind, title, Options, _as_field)
 
     def create(self, plugin: PlugIn, *given: Any) -> Any:
         """Build a plug-in from positional arguments and its configured options."""
@@ -261,7 +272,9 @@ def _as_field(annotation: Any, default: Any) -> tuple[Any, Any]:
     """Return the type and the default of an option; a part becomes a plug-in inside."""
     parts = [part for part in get_args(annotation) if isinstance(part, PartOf)]
     if not parts:
-        return PathText if annotation is Path else annotation, default
+        if annotation in (Path, Path | None):
+            annotation = PathText if annotation is Path else PathText | None
+        return annotation, default
     table: Table = globals()[parts[0].table]
     if default is not ...:
         default = PlugIn(name=table.name_of(default, plugins.reference_of(default)))

@@ -44,6 +44,34 @@ def read_options(
     return model
 
 
+def require_arguments(kind: type, title: str, like: type) -> None:
+    """Refuse a class from outside whose constructor takes other positional arguments.
+
+    Args:
+        kind: the class.
+        title: the plug-in in messages, as in "score mine.py:Distance".
+        like: a class of the same table.
+
+    Raises:
+        ValidationError: an argument is missing, or one too many.
+    """
+    given = [option.name for option in _positional(like)]
+    try:
+        inspect.Signature(_positional(kind)).bind(*given)
+    except TypeError as error:
+        refuse(
+            "",
+            f"{title}: {error}, as its constructor is called with ({', '.join(given)}); make all "
+            "other arguments options, after a *",
+        )
+
+
+def _positional(kind: type) -> list[inspect.Parameter]:
+    """Return the arguments of a constructor that are no options."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [option for option in parameters if option.kind is not option.KEYWORD_ONLY]
+
+
 def name_part(given: Any) -> dict[str, Any]:
     """Return the name and the options of a plug-in that a program gives.
 
@@ -60,9 +88,9 @@ def name_part(given: Any) -> dict[str, Any]:
     if isinstance(given, functools.partial):
         kind, rest, options = given.func, given.args, given.keywords
     elif not isinstance(given, type):
-        kind, parameters = type(given), inspect.signature(type(given)).parameters.values()
-        rest = [option for option in parameters if option.kind is not option.KEYWORD_ONLY]
-        options = {option.name: getattr(given, option.name, None) for option in parameters}
+        kind, parameters = type(given), inspect.signature(type(given)).parameters
+        rest = [*_positional(kind), *(parameters.keys() - dir(given))]
+        options = {name: getattr(given, name, None) for name in parameters}
     if rest or not isinstance(kind, type):
         sentence = "is not supported; give a class, or functools.partial(CLASS, OPTION=VALUE)"
         refuse("", f"a {type(given).__name__} object {sentence}")

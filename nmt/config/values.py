@@ -1,28 +1,10 @@
 """Types of single values: numbers with bounds, texts and paths."""
 
-import os
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from nmt.config.messages import refuse
-
-
-def _check_no_nul(text: str) -> str:
-    if "\0" in text:
-        refuse("", "must not contain NUL characters")
-    return text
-
-
-def _expand_home(path: str) -> str:
-    """Return a path with `~` replaced; refuse variables, which no command expands."""
-    variable = re.search(r"\$(\w+|\{\w+\})", path)
-    if variable is not None:
-        sentence = f"{path!r}: {variable[0]} is not expanded; write the path itself, or ~ for home"
-        refuse("", sentence)
-    return os.path.expanduser(path)
-
+from nmt.system.files import expand_home, refuse_nul
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -34,6 +16,6 @@ NumTokens = Annotated[int, Field(ge=1, le=10_000_000)]
 NumProcesses = Annotated[int, Field(ge=0, le=256)]
 Strength = Annotated[float, Field(ge=0.0, le=1_000.0)]
 PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
-Text = Annotated[str, Field(min_length=1), AfterValidator(_check_no_nul)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(refuse_nul)]
 # Path of a file or folder; `~` is expanded, and variables are refused.
-PathText = Annotated[Text, AfterValidator(_expand_home)]
+PathText = Annotated[Text, AfterValidator(expand_home)]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from nmt.core.special_tokens import BOS, EOS, PAD
@@ -106,12 +106,12 @@ class LocalUpdate:
 def make_batch(sources: Sequence[Tokens], targets: Sequence[Tokens]) -> Batch:
     """Return a batch of pairs, in the order given, with BOS and EOS added."""
     assert len(sources) == len(targets) > 0
-    return pad_batch(_flatten(sources), _flatten(targets))
+    return pad_batch(flatten(sources), flatten(targets))
 
 
 def make_source(sources: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
     """Return sources and their lengths as `Batch` has them."""
-    return _pad_source(*_flatten(sources))
+    return _pad_source(*flatten(sources))
 
 
 def pad_batch(sources: FlatRows, targets: FlatRows) -> Batch:
@@ -125,12 +125,13 @@ def pad_batch(sources: FlatRows, targets: FlatRows) -> Batch:
     )
 
 
-def _flatten(rows: Sequence[Tokens]) -> FlatRows:
+def flatten(rows: Sequence[Tokens], dtype: DTypeLike = np.int64) -> FlatRows:
+    """Return the values of all rows, and the length of each; vectors keep their dtype."""
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     cells = [row for row in rows if isinstance(row, np.ndarray) and row.ndim > 1]
     if cells:
         return np.concatenate(cells), lengths
-    return np.fromiter(chain.from_iterable(rows), np.int64, lengths.sum()), lengths
+    return np.fromiter(chain.from_iterable(rows), dtype, lengths.sum()), lengths
 
 
 def _pad_source(values: NDArray[Any], lengths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
@@ -156,9 +157,7 @@ class Shared:
     """Marker of a dataclass whose rows are equal for all hypotheses of a sentence (`reorder`)."""
 
 
-def map_tensors(
-    function: Callable[[Tensor], Tensor], tree: S, *, leave: type[Any] | None = None
-) -> S:
+def map_tensors(function: Callable[[Tensor], Tensor], tree: S, *, leave: type | None = None) -> S:
     """Replace every tensor by `function` of it, except in nodes of the class `leave`."""
     node: Any = tree
     if node is None or (leave is not None and isinstance(node, leave)):
@@ -187,7 +186,7 @@ def _map_children(function: Callable[[Any], Any], tree: S) -> S:
     return node  # type: ignore[no-any-return]
 
 
-def tensors_of(tree: Any, *, leave: type[Any] | None = None) -> tuple[Tensor, ...]:
+def tensors_of(tree: Any, *, leave: type | None = None) -> tuple[Tensor, ...]:
     """Return all tensors in order, except those in `leave`; `fill` puts them back."""
     found: list[Tensor] = []
 
@@ -199,7 +198,7 @@ def tensors_of(tree: Any, *, leave: type[Any] | None = None) -> tuple[Tensor, ..
     return tuple(found)
 
 
-def fill(tree: S, tensors: Iterable[Tensor], *, leave: type[Any] | None = None) -> S:
+def fill(tree: S, tensors: Iterable[Tensor], *, leave: type | None = None) -> S:
     """Return the tree with other tensors, in the order of `tensors_of`."""
     rest = iter(tensors)
     return map_tensors(lambda _: next(rest), tree, leave=leave)

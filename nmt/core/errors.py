@@ -1,4 +1,4 @@
-"""Errors that the user can fix, and errors of the system as one line that says how to fix them."""
+"""Errors that the user can fix, and system errors explained in one line."""
 
 import errno
 import os

@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,12 @@ _BATCHES_IN_BAND: Final = 6
 _LONGEST_KEY: Final = 2**15 - 1
 _PAIR_BITS: Final = 32
 _BLOCK: Final = 2**14  # pairs per step, to bound temporary memory
+
+
+Keys: TypeAlias = NDArray[np.uint64]
+"""A sort key, or the number, of each pair of an epoch."""
+Cuts: TypeAlias = NDArray[np.uintc]
+"""Positions in the sorted pairs, or in the batches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +63,8 @@ class Batches:
     """
 
     pairs: NDArray[np.uint32]
-    cuts: NDArray[np.uintc]
-    order: NDArray[np.uintc]
+    cuts: Cuts
+    order: Cuts
 
     def __len__(self) -> int:
         return len(self.order)
@@ -127,7 +133,7 @@ class BatchSampler:
         rng.shuffle(order)
         return Batches(pairs, cuts, order)
 
-    def _chosen(self, rng: np.random.Generator) -> NDArray[np.uint64]:
+    def _chosen(self, rng: np.random.Generator) -> Keys:
         """Return the pairs of an epoch, `[P]`, each repeated as often as it is seen."""
         # Random rounding keeps the mean exact, even for tiny corpora.
         offsets = rng.random(len(self.sizes)).tolist()
@@ -158,11 +164,7 @@ class BatchSampler:
             start += size
 
     def _make_keys(
-        self,
-        keys: NDArray[np.uint64],
-        lengths: PairLengths,
-        factor: int,
-        rng: np.random.Generator,
+        self, keys: Keys, lengths: PairLengths, factor: int, rng: np.random.Generator
     ) -> None:
         """Replace pairs, `[P]`, by sort keys: band, (reversed) source length, random bits, pair."""
         bands = self._bands(keys, lengths, rng)
@@ -180,9 +182,7 @@ class BatchSampler:
             high = (band << source_bits | source) << chance_bits | chance
             block[:] = high << _PAIR_BITS | pair
 
-    def _bands(
-        self, pairs: NDArray[np.uint64], lengths: PairLengths, rng: np.random.Generator
-    ) -> NDArray[np.uint64]:
+    def _bands(self, pairs: Keys, lengths: PairLengths, rng: np.random.Generator) -> Keys:
         """Return the band of each target length, ascending from 0."""
         filled = np.zeros(_longest(lengths.target) + 1)  # batches
         for rows in blocks(len(pairs), _BLOCK):
@@ -195,9 +195,7 @@ class BatchSampler:
         is_first_of_band = np.diff(np.floor(before + rng.random()), prepend=0) > 0
         return np.cumsum(is_first_of_band, dtype=np.uint64)
 
-    def _cuts(
-        self, pairs: NDArray[np.uint32], lengths: PairLengths, first: float
-    ) -> NDArray[np.uintc]:
+    def _cuts(self, pairs: NDArray[np.uint32], lengths: PairLengths, first: float) -> Cuts:
         """Return the batch boundaries, `[batches + 1]`.
 
         The limits of the first batch are scaled by `first`.

@@ -72,7 +72,8 @@ def encode_corpus(
         TransientError: a process has died.
     """
     before = before if filters.deduplicate else ()
-    content = _Content(files, take_digests(files), source_reader, target_reader, filters, before)
+    readers = source_reader, target_reader
+    content = _Content(files, take_digests(files), readers, filters, before)
     key = content.key()
     entry, latest = folder / key, LatestEntry(folder, files, content.settings)
     is_whole = content.is_in(entry)
@@ -89,7 +90,7 @@ def encode_corpus(
                 + (os_advice(error) or "change the permissions, or choose another folder")
             ) from error
     latest.write(key)
-    return open_encoded(entry, source_reader, target_reader)
+    return open_encoded(entry, *readers)
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,13 @@ class _Content(Generic[Item]):
 
     files: Corpus[Item]
     digests: list[str]
-    source_reader: SourceReader[Item]
-    target_reader: SourceReader[str]
+    readers: tuple[SourceReader[Item], SourceReader[str]]
     filters: Filters
     before: Sequence[Corpus[Item]]
 
     def __post_init__(self) -> None:
         alignments = self.files.alignments
-        if alignments is not None and (self.source_reader.samples or self.target_reader.samples):
+        if alignments is not None and any(reader.samples for reader in self.readers):
             raise DataError(
                 f"{alignments}: alignments are not supported with sampled subwords; set "
                 "tokenizer.sampling_alpha: 0, or leave the alignments out"
@@ -119,10 +119,9 @@ class _Content(Generic[Item]):
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Return everything that determines the content, except the files."""
-        readers = (self.source_reader, self.target_reader)
         settings: dict[str, Any] = {
             "version": FORMAT_VERSION,
-            "tokenizers": [[reader.fingerprint(), reader.samples] for reader in readers],
+            "tokenizers": [[reader.fingerprint(), reader.samples] for reader in self.readers],
             "filters": asdict(self.filters),
         }
         # Defaults are left out, so that the keys of existing entries stay valid.
@@ -132,7 +131,7 @@ class _Content(Generic[Item]):
             ]
         if self.files.alignments is not None and self.files.alignment_units != "words":
             settings["alignment_units"] = self.files.alignment_units
-        modules = {type(part).__module__ for part in (*readers, self.files, *self.before)}
+        modules = {type(part).__module__ for part in (*self.readers, self.files, *self.before)}
         plugins = [source for source in sources() if source.module.__name__ in modules]
         if plugins:
             settings["plugins"] = sorted(source.sha256 for source in plugins)
@@ -144,7 +143,7 @@ class _Content(Generic[Item]):
         """Return whether an entry is complete: correct checksums and well-formed content."""
         try:
             manifest = parse_json(read_regular(entry / _MANIFEST, MAX_JSON_BYTES))
-            corpus = open_encoded(entry, self.source_reader, self.target_reader)
+            corpus = open_encoded(entry, *self.readers)
             return (
                 isinstance(manifest, dict)
                 and manifest.keys() == {path.name for path in _files(entry)} <= FILES
@@ -159,7 +158,7 @@ class _Content(Generic[Item]):
         """Encode the corpus into an entry, while holding its lock."""
         if entry.exists():
             logger.warning("%s: the encoded corpus is corrupted; encoding it again", entry)
-        files, readers = self.files, (self.source_reader, self.target_reader)
+        files, readers = self.files, self.readers
         with atomic_folder(entry) as fresh:
             with require_unchanged(files, self.digests):
                 report = write_encoded(

@@ -134,9 +134,8 @@ class DataLoader:
 
     def _rows(self, pairs: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Yield the index of each corpus that has some of the pairs, with their rows in it."""
-        bounds = np.searchsorted(
-            pairs, self._starts
-        )  # pairs ascend, so those of a corpus are adjacent
+        # Pairs ascend, so those of a corpus are adjacent.
+        bounds = np.searchsorted(pairs, self._starts)
         for index, start in enumerate(self._starts[:-1]):
             rows = pairs[bounds[index] : bounds[index + 1]] - start
             if len(rows):

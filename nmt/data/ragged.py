@@ -1,10 +1,9 @@
 """Ragged arrays: rows of different lengths in one flat array, in memory and on disk."""
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_END
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -12,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from nmt.core.batch import flatten
 from nmt.system.files import open_regular
 
 _OFFSET_DTYPE = np.dtype("<i8")
@@ -34,17 +34,15 @@ class RaggedArray:
         cls, rows: Sequence[Sequence[int] | NDArray[Any]], dtype: DTypeLike = np.int64
     ) -> "RaggedArray":
         """Build from rows of numbers, converted to `dtype`, or of vectors, `[S D]`, kept as is."""
-        offsets = _offsets_of(rows)
-        vectors = [row for row in rows if isinstance(row, np.ndarray) and row.ndim > 1]
-        if vectors:
-            return cls(np.concatenate(vectors), offsets)
-        return cls(np.fromiter(chain.from_iterable(rows), dtype, offsets[-1]), offsets)
+        values, lengths = flatten(rows, dtype)
+        return cls(values, _offsets(lengths))
 
     @classmethod
     def from_texts(cls, rows: Sequence[str]) -> "RaggedArray":
         """Build from rows of text, as UTF-8 bytes."""
         encoded = [row.encode() for row in rows]
-        return cls(np.frombuffer(b"".join(encoded), np.uint8), _offsets_of(encoded))
+        lengths = np.fromiter(map(len, encoded), np.int64, len(rows))
+        return cls(np.frombuffer(b"".join(encoded), np.uint8), _offsets(lengths))
 
     @classmethod
     def concatenate(cls, parts: Sequence["RaggedArray"]) -> "RaggedArray":
@@ -174,7 +172,3 @@ def _offsets(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
-
-
-def _offsets_of(rows: Sequence[Sized]) -> NDArray[np.int64]:
-    return _offsets(np.fromiter(map(len, rows), np.int64, len(rows)))

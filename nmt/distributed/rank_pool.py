@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from nmt.core.errors import RunError
 from nmt.distributed.process_group import LostProcessError, ProcessGroup, init_process_group
-from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
+from nmt.distributed.remote_result import ItemsBeforeError, Job, RemoteResult
 
 Tool = TypeVar("Tool")
 Result = TypeVar("Result")
@@ -45,9 +45,7 @@ class RankPool(Generic[Tool]):
                     "precision; give all machines the same run and arguments"
                 )
 
-    def map(
-        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
-    ) -> Iterator[Result]:
+    def map(self, function: Callable[..., Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Yield the function of the tool and each job, in the order of the jobs.
 
         Called by the first process, while the others `serve`. Jobs are distributed in rounds. If
@@ -87,9 +85,7 @@ class RankPool(Generic[Tool]):
         """End `serve` in the other processes."""
         self.group.scatter([None] * self.group.size)
 
-    def _compute(
-        self, function: Callable[..., Any], jobs: list[tuple[Any, ...]]
-    ) -> list[RemoteResult]:
+    def _compute(self, function: Callable[..., Any], jobs: list[Job]) -> list[RemoteResult]:
         """Compute the jobs of this process; return the results of all in the first process."""
         return self.group.gather(RemoteResult.capture(_call_each, function, self.tool, jobs))
 
@@ -133,5 +129,5 @@ def _joined(tool: Tool, identity: str) -> Iterator[RankPool[Tool]]:
         yield ranks
 
 
-def _call_each(function: Callable[..., Any], tool: Any, jobs: list[tuple[Any, ...]]) -> list[Any]:
+def _call_each(function: Callable[..., Any], tool: Any, jobs: list[Job]) -> list[Any]:
     return [function(tool, *job) for job in jobs]

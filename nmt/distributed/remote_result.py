@@ -3,11 +3,14 @@
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
-from nmt.core.errors import UserError
+from nmt.core.errors import ConfigError, UserError
+from nmt.system.plugins import explain_failure
 
 T = TypeVar("T")
+Job: TypeAlias = tuple[Any, ...]
+"""Arguments of a function that another process calls."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class RemoteResult:
 
     Attributes:
         value: the returned value; None after an error.
-        error: the `UserError` that was raised, or the traceback of another exception.
+        error: the `UserError` that was raised, or one that explains the error of a plug-in, or the
+            traceback of another exception.
     """
 
     value: Any = None
@@ -29,8 +33,9 @@ class RemoteResult:
             return cls(value=function(*arguments))
         except UserError as error:
             return cls(error=error)
-        except Exception:
-            return cls(error=traceback.format_exc())
+        except Exception as error:
+            message = explain_failure(error)
+            return cls(error=traceback.format_exc() if message is None else ConfigError(message))
 
     def unwrap(self, where: str) -> Any:
         """Return the value.

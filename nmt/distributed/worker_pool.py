@@ -18,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from nmt.core.errors import TransientError
-from nmt.distributed.remote_result import ItemsBeforeError, RemoteResult
+from nmt.distributed.remote_result import ItemsBeforeError, Job, RemoteResult
 from nmt.system.plugins import ImportedFiles
 
 Tool = TypeVar("Tool")
@@ -87,9 +87,7 @@ class WorkerPool(Generic[Tool]):
             worker.process.join()
             worker.connection.close()
 
-    def map(
-        self, function: Callable[..., Result], jobs: Iterable[tuple[Any, ...]]
-    ) -> Iterator[Result]:
+    def map(self, function: Callable[..., Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Yield the function of the tool and each job, in the order of the jobs.
 
         The workers compute while the caller does something else, such as another `map`. Jobs are
@@ -175,6 +173,6 @@ def _work(
             connection.send(RemoteResult.capture(_call, function, tool, job))
 
 
-def _call(function: Callable[..., Any], tool: Any, job: tuple[Any, ...]) -> bytes:
+def _call(function: Callable[..., Any], tool: Any, job: Job) -> bytes:
     """Return the pickled result; a result that cannot be pickled is an error of the job."""
     return pickle.dumps(function(tool, *job))

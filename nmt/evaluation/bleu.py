@@ -35,7 +35,7 @@ class Bleu(SacrebleuMetric):
     tokenize: BleuTokenizer = "auto"
     lowercase: bool = False
     smooth_method: Literal["exp", "floor", "add-k", "none"] = "exp"
-    smooth_value: Annotated[float, Ge(0.0)] | None = None
+    smooth_value: Annotated[float, Ge(0.0), Le(1_000)] | None = None
     max_ngram_order: Annotated[int, Ge(1), Le(100)] = 4
     effective_order: bool = False
 

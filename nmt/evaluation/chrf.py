@@ -25,9 +25,9 @@ class Chrf(SacrebleuMetric):
     name = "chrf"
     scorer = CHRF
 
-    char_order: Annotated[int, Ge(1), Le(100)] = 6
-    word_order: Annotated[int, Ge(0), Le(100)] = 0
-    beta: Annotated[int, Ge(1)] = 2
+    char_order: Annotated[int, Ge(1), Le(20)] = 6
+    word_order: Annotated[int, Ge(0), Le(20)] = 0
+    beta: Annotated[int, Ge(1), Le(1_000)] = 2
     lowercase: bool = False
     whitespace: bool = False
     eps_smoothing: bool = False

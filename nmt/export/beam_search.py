@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.core.batch import Shared, fill, map_shared, map_tensors, select, tensors_of
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
-from nmt.export.search_state import Beams, FinishedHypotheses, LoopConstants, LoopState
+from nmt.export.search_state import Beams, FinishedHypotheses, Limits, LoopConstants, LoopState
 from nmt.search.length_penalty import LengthPenalty
 from nmt.search.rules import EXTRA_TOKENS, LengthLimits
 from nmt.search.search import State, StepFunction
@@ -102,11 +102,7 @@ class ExportableBeamSearch:
         return Beams(totals, first + BOS, tokens, one * places.shape[0], found)
 
     def _search_open(
-        self,
-        step: StepFunction[State],
-        state: State,
-        batch: LoopState,
-        limits: tuple[Int[Tensor, "B 1"], Int[Tensor, "B 1"]],
+        self, step: StepFunction[State], state: State, batch: LoopState, limits: Limits
     ) -> LoopState:
         """Search the open sentences until a quarter of them is done, or all if there are few.
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +13,15 @@ from numpy.typing import NDArray
 from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS, PAD
 from nmt.export.onnx_file import OUTPUTS, ExportMetadata, load_session, read_metadata
-from nmt.inference.inputs import (
-    LineWarnings,
-    check_lines,
-    full_batches,
-    no_report,
-    read_words,
-    windows,
-)
+from nmt.inference import inputs
+from nmt.inference.inputs import LineWarnings, no_report
 from nmt.inference.translation import Translation
-from nmt.search.hypothesis import Hypothesis
+from nmt.search.hypothesis import NOTHING, Hypothesis, NBest
 from nmt.system import process
 from nmt.system.files import verify_checksum
 from nmt.system.plugins import allow
 from nmt.text.reader import Tokens
 from nmt.text.tokenizer import Tokenizer
-
-_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,17 +136,17 @@ class ExportedTranslator:
         """
         warnings = warnings or LineWarnings()
         first_number = warnings.next_number("source")
-        checked = check_lines(lines, str, first_number=first_number)
-        max_tokens = self.description.max_source_length
-        for window in windows(checked, len):
-            sentences = read_words(self.source_reader, window, "source", max_tokens, warnings)
+        checked = inputs.check_lines(lines, str, first_number=first_number)
+        reader, max_tokens = self.source_reader, self.description.max_source_length
+        for window in inputs.windows(checked, len):
+            sentences = inputs.read_words(reader, window, "source", max_tokens, warnings)
             found = self.search([sentence.ids for sentence in sentences], report)
             translations = [self._write(hypotheses) for hypotheses in found]
             yield list(zip(window, translations, strict=True))
 
     def search(
         self, sources: Sequence[Tokens], report: Callable[[int], object] = no_report
-    ) -> list[list[Hypothesis]]:
+    ) -> NBest:
         """Return the best hypotheses of each sentence, in order.
 
         Args:
@@ -163,16 +155,16 @@ class ExportedTranslator:
             report: called with the number of sentences whenever a batch is done.
         """
         found: dict[int, list[Hypothesis]] = {}
-        batches = full_batches(sources, self.batch_tokens)
+        batches = inputs.full_batches(sources, self.batch_tokens)
         jobs = [[sources[index] for index in batch] for batch in batches]
         with ThreadPoolExecutor(self.num_threads) as pool:
             for batch, results in zip(batches, pool.map(self._search_batch, jobs), strict=True):
                 found.update(zip(batch, results, strict=True))
                 report(len(batch))
         report(len(sources) - len(found))
-        return [found.get(index, [_NOTHING]) for index in range(len(sources))]
+        return [found.get(index, [NOTHING]) for index in range(len(sources))]
 
-    def _search_batch(self, sources: Sequence[Tokens]) -> list[list[Hypothesis]]:
+    def _search_batch(self, sources: Sequence[Tokens]) -> NBest:
         lengths = np.array([len(tokens) + 1 for tokens in sources], dtype=np.int64)
         source = np.full((len(sources), int(lengths.max())), PAD, dtype=np.int64)
         for row, tokens in enumerate(sources):
@@ -193,26 +185,18 @@ class ExportedTranslator:
             raise RunError("exported model: writes tokens outside its vocabulary; export it again")
         if found[0].shape != lengths.shape or len(lengths) != len(sources):
             raise RunError("exported model: its outputs have the wrong shape; export it again")
-        return read_hypotheses(*found)
+        return read_hypotheses(found)
 
     def _write(self, hypotheses: Sequence[Hypothesis]) -> Translation:
         decode = self.target_tokenizer.decode
         return Translation(tuple(decode(item.tokens) for item in hypotheses), tuple(hypotheses))
 
 
-def read_hypotheses(
-    scores: NDArray[np.float32],
-    log_probabilities: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-    tokens: NDArray[np.int64],
-) -> list[list[Hypothesis]]:
+def read_hypotheses(outputs: Sequence[NDArray[Any]]) -> NBest:
     """Convert the outputs of the graph to hypotheses.
 
     Args:
-        scores: `[B N]`, best first; -inf: no hypothesis.
-        log_probabilities: `[B N]`.
-        lengths: `[B N]`.
-        tokens: `[B N T]`.
+        outputs: in the order of `OUTPUTS`. Scores are best first; -inf: no hypothesis.
 
     Raises:
         RunError: a sentence has no hypothesis, because the model computed NaN.
@@ -223,7 +207,7 @@ def read_hypotheses(
             for score, log_probability, length, row in zip(*sentence, strict=True)
             if score > -np.inf
         ]
-        for sentence in zip(scores, log_probabilities, lengths, tokens, strict=True)
+        for sentence in zip(*outputs, strict=True)
     ]
     if not all(found):
         raise RunError("exported model: computes NaN; export another checkpoint")

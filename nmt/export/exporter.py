@@ -1,7 +1,7 @@
 """Export of a run to a file, which is verified before it is put in place."""
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,14 +18,14 @@ from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import NUM_EXCLUDED, ExportableBeamSearch
 from nmt.export.exported_translator import ExportedTranslator
 from nmt.export.onnx_file import MAX_BYTES, METADATA_KEY, ExportMetadata
-from nmt.export.onnx_graph import ShortlistGraph, make_graph
+from nmt.export.onnx_graph import ShortlistGraph, TranslationGraph, make_graph
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import load_runner
 from nmt.nn.model import Model
 from nmt.runs.run import BEST, Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
-from nmt.system.plugins import lines_of, sources
+from nmt.system.plugins import allow, lines_of, sources
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
@@ -70,6 +70,7 @@ def export_run(
     checkpoint: str = BEST,
     precision: Precision = "float32",
     decoding: DecodingConfig | Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path | type] = (),
 ) -> ParityReport:
     """Write a trained model with its search and its tokenizers as one file.
 
@@ -81,6 +82,7 @@ def export_run(
         decoding: decoding options, as for `Translator.from_run`. Beam size, batch size and number
             of translations can still be changed for each use of the file. Its default batches are
             smaller than the run's, and its default number of translations is 1.
+        plugins: files and modules of plug-ins from outside the package (see `allow`).
 
     Raises:
         RunError: the run is incomplete or corrupted; or PyTorch cannot export its model; or the
@@ -88,6 +90,7 @@ def export_run(
         ConfigError: the model reads grids, or an option is not supported in an exported file.
         OSError: the file cannot be written.
     """
+    allow(plugins)
     run = Run.of(run, decoding)
     options, folder = run.config.decoding, run.folder.path
     _require_simple(options)
@@ -103,22 +106,22 @@ def export_run(
     model = runner.model.requires_grad_(False)
     assert isinstance(model, Model), "a run without an ensemble has one model"
     try:
-        graph = make_graph(model, beam, len(source), candidates)
+        graph = make_graph(TranslationGraph(model, beam), len(source), candidates)
     except Exception as error:  # the exporter may raise anything
-        first_line = str(error).strip().partition("\n")[0]
-        raise RunError(
-            f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}"
-            f"{_name_plugins(error)}"
-        ) from error
+        raise _explain(error, folder) from error
     with atomic_write(path) as partial:
         _write(graph, description, partial)
         return _verify(partial, runner, len(source), precision)
 
 
-def _name_plugins(error: Exception) -> str:
-    """Return the lines of plug-ins in a failed export, with advice; empty without plug-ins."""
+def _explain(error: Exception, folder: Path) -> RunError:
+    """Return a failed export as one line, with the lines of plug-ins if there are any."""
+    first_line = str(error).strip().partition("\n")[0]
     places = ", ".join(lines_of(error) or [source.name for source in sources()])
-    return f"; make the plug-in traceable for torch.export: {places}" if places else ""
+    advice = f"; make the plug-in traceable for torch.export: {places}" if places else ""
+    return RunError(
+        f"{folder}: PyTorch {torch.__version__} cannot export its model: {first_line}{advice}"
+    )
 
 
 def _require_simple(decoding: DecodingConfig) -> None:
@@ -180,7 +183,7 @@ def _write(graph: onnx.ModelProto, description: ExportMetadata, path: Path) -> N
         graph, {METADATA_KEY: description.to_json(), "seal": CHECKSUM_PLACEHOLDER}
     )
     if graph.ByteSize() >= MAX_BYTES:
-        raise RunError(f"exported model: {graph.ByteSize() / 1e9:.1f} GB, over the limit of 2 GB")
+        raise RunError(f"export: {graph.ByteSize() / 1e9:.1f} GB, above 2 GB; use a smaller model")
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
     write_checksum(path)

@@ -23,7 +23,6 @@ from nmt.nn.model import Model
 from nmt.search.search import StepFunction
 
 OPSET: Final = 20
-_LOGGERS: Final = ("torch.onnx", "torch.export", "torch._export", "onnxscript", "onnx_ir")
 _TYPES: Final = {"int64": TensorProto.INT64, "float": TensorProto.FLOAT}
 
 
@@ -101,23 +100,19 @@ class TranslationGraph(nn.Module):
         step: StepFunction[DecoderState] = self.model.step
         if columns is not None:
             step = self.model.restrict(columns)
-        state = self.model.read(source, source_lengths, allowed=allowed)
+        state = self.model.read(source, source_lengths, with_coverage=False, allowed=allowed)
         found = self.search(step, state, source_lengths, source.shape[1], places, ranks)
         tokens = found.tokens if columns is None else columns[found.tokens]
         return found.scores, found.log_probabilities, found.lengths, tokens
 
 
 def make_graph(
-    model: Model,
-    search: ExportableBeamSearch,
-    vocabulary_size: int,
-    candidates: ShortlistGraph | None,
+    translation: TranslationGraph, vocabulary_size: int, candidates: ShortlistGraph | None
 ) -> onnx.ModelProto:
     """Return the graph of a model and its search, from `INPUTS` to `OUTPUTS`.
 
     Args:
-        model: in evaluation mode, on the CPU.
-        search: the exportable search.
+        translation: the model, in evaluation mode on the CPU, and its search.
         vocabulary_size: of the source.
         candidates: the shortlist; None: translations may use all tokens.
     """
@@ -140,7 +135,7 @@ def make_graph(
         nodes += chosen.graph.node
         weights += chosen.graph.initializer
         example |= {"columns": torch.arange(11), "mask": torch.ones(3, 11, dtype=torch.bool)}
-    exported = _export(TranslationGraph(model, search), example, [*OUTPUTS])
+    exported = _export(translation, example, [*OUTPUTS])
     nodes += exported.graph.node
     weights += exported.graph.initializer
     inputs, outputs = (
@@ -184,13 +179,10 @@ def _export(module: nn.Module, example: dict[str, Tensor], outputs: list[str]) -
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporter, whose messages are of no use to users."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)

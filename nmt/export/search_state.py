@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Limits: TypeAlias = tuple[Int[Tensor, "M 1"], Int[Tensor, "M 1"]]
+"""Minimum and maximum number of tokens of each translation, without EOS."""
 _FEW = 8  # up to this number of sentences, one round searches to the end
 
 
@@ -67,7 +70,7 @@ class LoopState:
 
 @dataclass(frozen=True)
 class LoopConstants:
-    """Tensors that the loop of a round only reads.
+    """Tensors that stay the same during a round of the search.
 
     Attributes:
         places: `[1 K]`, 0 to K - 1.
@@ -91,7 +94,7 @@ class LoopConstants:
     def of(
         cls, beams: Beams, min_length: Int[Tensor, "M 1"], max_length: Int[Tensor, "M 1"]
     ) -> "LoopConstants":
-        """Return the constants of a round."""
+        """Return the constants of a round that starts with these beams."""
         num_sentences, num_places = beams.totals.shape
         sentences = torch.arange(num_sentences).unsqueeze(1)
         number = torch.ones_like(min_length).sum()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from nmt.inference.inputs import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
 from nmt.nn.model import Model, ModelOutput
-from nmt.search.hypothesis import Hypothesis, NBest
+from nmt.search.hypothesis import NOTHING, Hypothesis, NBest
 from nmt.search.observer import SearchObserver
 from nmt.search.request import Constraints, Request, VocabularySubset, pad
 from nmt.search.search import Search, Stepper
@@ -28,12 +28,11 @@ from nmt.text.reader import EncodedWords, Tokens
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Read: TypeAlias = Callable[[Batch, ModelOutput], list[Result]]
+"""Reads the results of each pair from the teacher-forced output of a batch."""
 
 # Wider beams get proportionally smaller batches, so that they take no more memory.
 _BEAM: Final = 10
-
-# The result for a line without text, which no model translates.
-_NOTHING: Final = Hypothesis(tokens=(), log_probability=0.0, score=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,14 +118,11 @@ class BatchRunner:
             report(len(batch))
             if is_last:
                 report(size - len(found))
-                yield item, [found.get(index, [_NOTHING]) for index in range(size)]
+                yield item, [found.get(index, [NOTHING]) for index in range(size)]
                 found = {}
 
     def run_forced(
-        self,
-        sources: Sequence[EncodedWords],
-        targets: Sequence[EncodedWords],
-        read: Callable[[Batch, ModelOutput], list[Result]],
+        self, sources: Sequence[EncodedWords], targets: Sequence[EncodedWords], read: Read[Result]
     ) -> list[Result]:
         """Return what `read` extracts from the teacher-forced output for each pair, in order."""
         lengths = [
@@ -250,10 +246,7 @@ def _make_request(
 
 
 def _force_batch(
-    runner: BatchRunner,
-    sources: Sequence[Tokens],
-    targets: Sequence[Sequence[int]],
-    read: Callable[[Batch, ModelOutput], list[Result]],
+    runner: BatchRunner, sources: Sequence[Tokens], targets: Sequence[Tokens], read: Read[Result]
 ) -> list[Result]:
     """Return what `read` extracts from the teacher-forced output for one batch of pairs."""
     with runner.evaluation():

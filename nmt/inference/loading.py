@@ -71,7 +71,7 @@ def load_runner(
     dtype = _choose_precision(precision, run.config.precision, device)
     search = build_search(options, tokenizers.target, rules)
     runs = [run, *(_open_same(folder, run, tokenizers) for folder in others)]
-    models = [load_model(each, checkpoint, device, *tokenizers.sizes) for each in runs]
+    models = [load_model(each, checkpoint, device, tokenizers.sizes) for each in runs]
     model = Ensemble(models, space=space).eval() if others else models[0]
     if dtype == torch.int8:
         model.quantize()
@@ -115,7 +115,7 @@ def load_shortlist(
     """
     if config.shortlist is None:
         return None
-    lexicon = load_lexicon(run, tokenizers.source, tokenizers.target)
+    lexicon = load_lexicon(run, tokenizers)
     copies = tokenizers.source.fingerprint() == tokenizers.target.fingerprint()
     return Shortlist(lexicon, config.shortlist.candidates, config.shortlist.frequent, copies)
 

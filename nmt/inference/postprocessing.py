@@ -56,6 +56,9 @@ class Candidate:
         return replace(self, hypothesis=replace(self.hypothesis, score=score))
 
 
+Candidates = Sequence[Sequence[Candidate]]
+
+
 @dataclass(frozen=True, eq=False)
 class PostProcessor:
     """Converter of hypotheses to translations: the part of a translator after the search.
@@ -91,7 +94,7 @@ class PostProcessor:
         sources = window.sources
         if any(constraints.phrases for constraints in window.constraints):
             found = self._search_without_unmet(window, found)
-        chosen: Sequence[Sequence[Candidate]] = list(map(self._choose, self._write(found, sources)))
+        chosen: Candidates = list(map(self._choose, self._write(found, sources)))
         alignments: Sequence[SentenceAlignment | None] = [None] * len(sources)
         if extra.alignments:
             targets = [self._written_words(of_line[0]) for of_line in chosen]
@@ -237,11 +240,7 @@ class PostProcessor:
         return replace(encoded, words=candidate.words)
 
     def _score(
-        self,
-        candidates: Sequence[Sequence[Candidate]],
-        sources: Sequence[EncodedWords],
-        *,
-        every_token: bool,
+        self, candidates: Candidates, sources: Sequence[EncodedWords], *, every_token: bool
     ) -> list[list[Candidate]]:
         """Return the candidates with the tokens and scores of their texts, by forced decoding.
 

@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.build.tokenizers import Tokenizers
 from nmt.core.errors import RunError
 from nmt.core.special_tokens import PAD, SPECIAL_SYMBOLS
 from nmt.nn.decoders.interface import AllowedTokens
 from nmt.runs.checkpoint import find_misfit, find_not_finite, load_checkpoint, save_checkpoint
 from nmt.runs.run import RunDirectory
 from nmt.search.request import Constraints, VocabularySubset
-from nmt.text.reader import SourceReader, Tokens
+from nmt.text.reader import Tokens
 from nmt.word_alignment.ibm1 import Lexicon
 
 _MOST_CANDIDATES: Final = 256  # for a source token; `nmt lexicon` keeps 64
@@ -75,21 +76,17 @@ class Shortlist:
         return np.concatenate(parts)
 
 
-def save_lexicon(
-    run: RunDirectory, lexicon: Lexicon, source: SourceReader[Any], target: SourceReader[Any]
-) -> None:
+def save_lexicon(run: RunDirectory, lexicon: Lexicon, tokenizers: Tokenizers) -> None:
     """Write a lexicon into a run, replacing an existing one.
 
     Raises:
         RunError: it cannot be written.
     """
     tensors = {name: torch.from_numpy(array) for name, array in vars(lexicon).items()}
-    save_checkpoint(run.lexicon, {_PART: tensors}, _fingerprints(source, target))
+    save_checkpoint(run.lexicon, {_PART: tensors}, _fingerprints(tokenizers))
 
 
-def load_lexicon(
-    run: RunDirectory, source: SourceReader[Any], target: SourceReader[Any]
-) -> Lexicon:
+def load_lexicon(run: RunDirectory, tokenizers: Tokenizers) -> Lexicon:
     """Read the lexicon of a run.
 
     Raises:
@@ -100,12 +97,12 @@ def load_lexicon(
             f"{run.path}: has no lexicon, which a shortlist needs; make it with `nmt lexicon "
             f"{run.path}`"
         )
-    sizes = len(source), len(target)
+    sizes = tokenizers.sizes
     # Two numbers of 4 bytes for each candidate, and the list of frequent tokens.
     most = 8 * _MOST_CANDIDATES * sizes[0] + 4 * sizes[1] + _HEADER_BYTES
     saved = load_checkpoint(run.lexicon, [_PART], max_bytes=most)
     tensors, misfit = saved.tensors[_PART], "it was made with another tokenizer"
-    if saved.metadata == _fingerprints(source, target):
+    if saved.metadata == _fingerprints(tokenizers):
         misfit = _find_misfit(tensors, *sizes)
     if misfit:
         raise RunError(
@@ -115,8 +112,8 @@ def load_lexicon(
     return Lexicon(**{name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-def _fingerprints(source: SourceReader[Any], target: SourceReader[Any]) -> dict[str, str]:
-    return {"source": source.fingerprint(), "target": target.fingerprint()}
+def _fingerprints(tokenizers: Tokenizers) -> dict[str, str]:
+    return {"source": tokenizers.source.fingerprint(), "target": tokenizers.target.fingerprint()}
 
 
 def _find_misfit(tensors: Mapping[str, Tensor], source_size: int, target_size: int) -> str:

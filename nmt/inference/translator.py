@@ -21,7 +21,7 @@ from nmt.inference.loading import build_reranker, load_dictionary, load_runner
 from nmt.inference.postprocessing import PostProcessor
 from nmt.inference.trace import Trace
 from nmt.inference.translation import ExtraOutputs as ExtraOutputs, Translation as Translation
-from nmt.inference.windows import read_pairs, read_windows
+from nmt.inference.windows import WindowReader
 from nmt.nn.ensemble import Space
 from nmt.runs.run import BEST, Run
 from nmt.search.rules import Rule
@@ -81,9 +81,10 @@ class Translator(PostProcessor):
 
         Raises:
             RunError: the folder is not a run, or is incomplete or corrupted.
-            ConfigError: a device, precision or option is not supported, or vocabularies differ.
+            ConfigError: the device, precision or decoding is not supported, or vocabularies differ.
         """
-        allow(plugins)
+        if plugins:
+            allow(plugins)
         run = Run.of(run, decoding)
         options = run.config.decoding
         tokenizers = load_tokenizers(run)
@@ -208,14 +209,7 @@ class Translator(PostProcessor):
             warnings: about the lines; None: only about lines that are cut.
             report: called with the number of lines whenever a batch has been searched.
         """
-        read = read_windows(
-            lines,
-            self.source_reader,
-            self.target_tokenizer,
-            self.runner.search,
-            max_tokens=self.max_source_length,
-            warnings=warnings,
-        )
+        read = self._reader(warnings).read_lines(lines, self.runner.search)
         if extra.alignments:
             self.require_attention()
         for window, found in self.runner.search_windows(read, report):
@@ -237,9 +231,7 @@ class Translator(PostProcessor):
         Raises:
             TypeError: an item is not such a pair.
         """
-        readers = self.source_reader, self.target_tokenizer
-        read = read_pairs(pairs, readers, "score", self.max_source_length, warnings)
-        for sources, targets in read:
+        for sources, targets in self._reader(warnings).read_pairs(pairs, "score"):
             found = self.runner.run_forced(sources, targets, read_log_probabilities)
             for target, log_probabilities in zip(targets, found, strict=True):
                 pieces = self.target_tokenizer.pieces([*target.ids, EOS])
@@ -262,9 +254,7 @@ class Translator(PostProcessor):
         Raises:
             TypeError: an item is not such a pair.
         """
-        readers = self.source_reader, self.target_tokenizer
-        read = read_pairs(pairs, readers, "align", self.max_source_length, warnings)
-        for sources, targets in read:
+        for sources, targets in self._reader(warnings).read_pairs(pairs, "align"):
             self.require_attention()
             yield from self.align_encoded(sources, targets, with_scores=with_scores)
 
@@ -276,3 +266,7 @@ class Translator(PostProcessor):
         from nmt.inference.tracing import trace_sentence
 
         return trace_sentence(self, source, prefix=prefix)
+
+    def _reader(self, warnings: LineWarnings | None) -> WindowReader:
+        readers = self.source_reader, self.target_tokenizer
+        return WindowReader(*readers, self.max_source_length, warnings or LineWarnings())

@@ -95,7 +95,7 @@ def _look_up(word: str, dictionary: Dictionary) -> str:
 
 
 def _take_in(parts: list[str], mark: int, word_of_part: Sequence[int]) -> None:
-    """Cut known texts next to a copy, within its word, that repeat its start or end."""
+    """Remove text next to a copy, within its word, that repeats the start or end of the copy."""
     copy, after = parts[mark], mark + 1
     while not parts[after] and word_of_part[mark] in word_of_part[after + 1 : after + 2]:
         after += 1

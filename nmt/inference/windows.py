@@ -1,22 +1,15 @@
 """Tokenized windows of the input: lines with constraints, and pairs."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nmt.core.errors import ConfigError
 from nmt.core.special_tokens import UNK
 from nmt.data.formats.grids import Source
-from nmt.inference.inputs import (
-    Input,
-    LineWarnings,
-    Pair,
-    check_lines,
-    check_pairs,
-    read_words,
-    windows,
-)
+from nmt.inference import inputs
+from nmt.inference.inputs import Input, LineWarnings, Pair, Side
 from nmt.search.request import Constraints
 from nmt.search.search import Search
 from nmt.text.reader import EncodedWords, SourceReader, Tokens
@@ -42,46 +35,75 @@ class Window:
     constraints: list[Constraints]
 
 
-def read_windows(
-    lines: Iterable[Source | Input],
-    source_reader: SourceReader[Any],
-    target_tokenizer: Tokenizer,
-    search: Search,
-    *,
-    max_tokens: int,
-    warnings: LineWarnings | None,
-) -> Iterator[tuple[Window, list[Tokens], list[Constraints]]]:
-    """Yield successive windows of lines, with their tokens and constraints.
+@dataclass(frozen=True, eq=False)
+class WindowReader:
+    """Reader of the lines, or pairs of lines, of one stream.
 
-    Args:
-        lines: the search must support their constraints.
-        source_reader: of the lines.
-        target_tokenizer: of the constraints.
-        search: searches for the translations.
-        max_tokens: maximum number of tokens of a line; the rest is cut.
-        warnings: about the lines; None: only about lines that are cut.
-
-    Raises:
-        TypeError: a line is neither an item of the reader nor an `Input`.
-        ConfigError: an `Input` has phrases, and the search does not support them.
+    Attributes:
+        source_reader: of the sources.
+        target_tokenizer: of constraints and targets.
+        max_tokens: maximum number of tokens of a side; the rest is cut, with a warning.
+        warnings: about the stream.
     """
-    max_length = search.rules.limits.max_length
-    warnings = warnings or LineWarnings()
-    first_number = warnings.next_number("source")
-    checked = check_lines(lines, source_reader.item_type, Input, first_number=first_number)
-    for items in windows(checked, len):
-        given = [line if isinstance(line, Input) else Input(line) for line in items]
-        first_number = warnings.next_number("source")
-        texts = [line.source for line in given]
-        sources = read_words(source_reader, texts, "source", max_tokens, warnings)
-        constraints = [
-            _encode_constraints(line, number, target_tokenizer, max_length)
-            for number, line in enumerate(given, start=first_number)
-        ]
-        if any(constraint.phrases for constraint in constraints):
-            require_phrases(search)
-        window = Window(first_number, given, sources, constraints)
-        yield window, [source.ids for source in sources], constraints
+
+    source_reader: SourceReader[Any]
+    target_tokenizer: Tokenizer
+    max_tokens: int
+    warnings: LineWarnings
+
+    def read_lines(
+        self, lines: Iterable[Source | Input], search: Search
+    ) -> Iterator[tuple[Window, list[Tokens], list[Constraints]]]:
+        """Yield successive windows of lines, with their tokens and constraints.
+
+        Args:
+            lines: the search must support their constraints.
+            search: searches for the translations.
+
+        Raises:
+            TypeError: a line is neither an item of the reader nor an `Input`.
+            ConfigError: an `Input` has phrases, and the search does not support them.
+        """
+        max_length = search.rules.limits.max_length
+        first_number = self.warnings.next_number("source")
+        kinds = self.source_reader.item_type, Input
+        checked = inputs.check_lines(lines, *kinds, first_number=first_number)
+        for items in inputs.windows(checked, len):
+            given = [line if isinstance(line, Input) else Input(line) for line in items]
+            first_number = self.warnings.next_number("source")
+            sources = self._read("source", [line.source for line in given])
+            constraints = [
+                _encode_constraints(line, number, self.target_tokenizer, max_length)
+                for number, line in enumerate(given, start=first_number)
+            ]
+            if any(constraint.phrases for constraint in constraints):
+                require_phrases(search)
+            window = Window(first_number, given, sources, constraints)
+            yield window, [source.ids for source in sources], constraints
+
+    def read_pairs(
+        self, pairs: Iterable[Pair], function: str
+    ) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
+        """Yield the tokens and words of the sources and targets of successive windows.
+
+        Args:
+            pairs: of sources and targets.
+            function: name of the calling function, for messages.
+
+        Raises:
+            TypeError: an item is not such a pair.
+        """
+        first_number = self.warnings.next_number("source")
+        checked = inputs.check_pairs(pairs, self.source_reader.item_type, function, first_number)
+        for window in inputs.windows(checked, lambda pair: len(pair[0]) + len(pair[1])):
+            sources, targets = zip(*window, strict=True)
+            yield self._read("source", sources), self._read("target", targets)
+
+    def _read(self, side: Side, items: Sequence[Source]) -> list[EncodedWords]:
+        reader: SourceReader[Any] = (
+            self.source_reader if side == "source" else self.target_tokenizer
+        )
+        return inputs.read_words(reader, items, side, self.max_tokens, self.warnings)
 
 
 def _encode_constraints(
@@ -132,35 +154,4 @@ def require_phrases(search: Search | type[Search]) -> None:
         raise ConfigError(
             "--constraints: required phrases are only supported with beam search; set "
             "decoding.search to beam (--search beam)"
-        )
-
-
-def read_pairs(
-    pairs: Iterable[Pair],
-    readers: tuple[SourceReader[Any], SourceReader[str]],
-    function: str,
-    max_tokens: int,
-    warnings: LineWarnings | None,
-) -> Iterator[tuple[list[EncodedWords], list[EncodedWords]]]:
-    """Yield the tokens and words of the sources and targets of successive windows.
-
-    Args:
-        pairs: of sources and targets.
-        readers: of both sides.
-        function: name of the calling function, for messages.
-        max_tokens: maximum number of tokens of a side; the rest is cut, with a warning.
-        warnings: about the pairs; None: only about lines that are cut.
-
-    Raises:
-        TypeError: an item is not such a pair.
-    """
-    source_reader, target_reader = readers
-    warnings = warnings or LineWarnings()
-    first_number = warnings.next_number("source")
-    checked = check_pairs(pairs, source_reader.item_type, function, first_number)
-    for window in windows(checked, lambda pair: len(pair[0]) + len(pair[1])):
-        sources, targets = zip(*window, strict=True)
-        yield (
-            read_words(source_reader, sources, "source", max_tokens, warnings),
-            read_words(target_reader, targets, "target", max_tokens, warnings),
         )

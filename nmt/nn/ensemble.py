@@ -53,12 +53,7 @@ class Ensemble(nn.Module):
             model.quantize()
 
     def read(
-        self,
-        source: Source,
-        lengths: Lengths,
-        *,
-        with_coverage: bool = False,
-        allowed: AllowedTokens | None = None,
+        self, source: Source, lengths: Lengths, with_coverage: bool, allowed: AllowedTokens | None
     ) -> States:
         """Encode the source with each member and return the states before the first word."""
         return tuple(

@@ -113,7 +113,7 @@ class Linear(nn.Linear):
     __call__: Callable[..., Tensor]  # torch's returns Any
 
     def reset_parameters(self) -> None:
-        """Initialise after torch does, so that a seed gives the same weights in all versions."""
+        """Initialise after torch has, which keeps the random numbers of earlier versions."""
         super().reset_parameters()
         initialize_linear(self)
 
@@ -126,24 +126,21 @@ def initialize_linear(linear: nn.Linear) -> nn.Linear:
     return linear
 
 
-def initialize_input_gates(weight: Tensor, num_gates: int) -> None:
-    """Draw Glorot-uniform input weights, for each gate separately.
+def initialize_gates(weight: Tensor, num_gates: int, draw: Callable[[Tensor], Tensor]) -> None:
+    """Draw the weights of each gate separately.
 
-    Drawn together, the gates would count as one layer that is `num_gates` times as wide, and all
-    weights would start too small.
+    Drawn together, Glorot-uniform weights would start too small, because the gates would count as
+    one layer that is `num_gates` times as wide. Of orthogonal weights, the joint matrix would be
+    orthogonal, but the matrices of the gates would not.
+
+    Args:
+        weight: weights of all gates, one gate after the other.
+        num_gates: number of gates.
+        draw: `xavier_uniform_` for inputs; `orthogonal_` for the hidden state, which keeps
+            gradients from vanishing or exploding (Saxe 2014).
     """
     for gate in weight.chunk(num_gates):
-        nn.init.xavier_uniform_(gate)
-
-
-def initialize_hidden_gates(weight: Tensor, num_gates: int) -> None:
-    """Draw orthogonal hidden-state weights, for each gate separately.
-
-    An orthogonal recurrent matrix keeps gradients from vanishing or exploding (Saxe 2014). Drawn
-    together, the joint matrix would be orthogonal, but the matrices of the gates would not.
-    """
-    for gate in weight.chunk(num_gates):
-        nn.init.orthogonal_(gate)
+        draw(gate)
 
 
 class WithoutNormal(TorchFunctionMode):

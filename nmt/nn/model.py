@@ -117,12 +117,7 @@ class Model(nn.Module):
         return self.decoder.start(self.bridge(encoded), memory)
 
     def read(
-        self,
-        source: Source,
-        lengths: Lengths,
-        *,
-        with_coverage: bool = False,
-        allowed: AllowedTokens | None = None,
+        self, source: Source, lengths: Lengths, with_coverage: bool, allowed: AllowedTokens | None
     ) -> DecoderState:
         """Encode the source and return the state before the first word.
 
@@ -150,7 +145,7 @@ class Model(nn.Module):
 
     def decode(self, batch: Batch, sampling_probability: float = 0.0) -> DecoderOutput:
         """Run `forward` without the projection; it reads the `vectors` of the output."""
-        state = self.read(batch.source, batch.source_lengths)
+        state = self.start(self.encode(batch.source, batch.source_lengths))
         if sampling_probability > 0.0:
             return self._decode_with_sampling(batch.decoder_input, state, sampling_probability)
         return self._decode(batch.decoder_input, state)

@@ -22,11 +22,7 @@ LAST: Final = "last"
 
 _CONFIG = "config.yaml"
 # nmt reads neither folder, and users may keep their own files there.
-_UNREAD = ("translations", "plots")
-_LOGS = ("metrics.jsonl", "tensorboard", "train.log", "environment.json")
-_TRAINED = (_CONFIG, "tokenizer", "cache", "lexicon", "plugin_copies")
-_CONTENTS = (*_TRAINED, *_LOGS, "checkpoints", *_UNREAD, "results.json")
-_PROTECTED = {*_CONTENTS} - {*_UNREAD}
+_UNREAD = {"translations", "plots"}
 
 
 class _Entry:
@@ -230,6 +226,11 @@ class RunDirectory:
                 entry.unlink(missing_ok=True)
 
 
+_ENTRIES = [entry.names[0] for entry in vars(RunDirectory).values() if isinstance(entry, _Entry)]
+_CONTENTS = tuple(dict.fromkeys(_ENTRIES))  # the configuration first
+_PROTECTED = {*_CONTENTS} - _UNREAD
+
+
 @dataclass(frozen=True)
 class Run:
     """A trained run, whose configuration is read once and passed on.
@@ -267,7 +268,8 @@ class Run:
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
         options = None if given is None else {"decoding": dict(given)}
         config = load_config(folder.config, overrides, options, plugins=plugins)
-        warn_about_changes(folder.plugin_copies)
+        if folder.plugin_copies.exists():
+            warn_about_changes(folder.plugin_copies)
         return cls(folder, config)
 
     @classmethod

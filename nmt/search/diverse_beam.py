@@ -1,7 +1,8 @@
 """Diverse beam search: groups of hypotheses, each penalised for repeating earlier groups."""
 
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Le
@@ -13,11 +14,11 @@ from nmt.search.beam import BeamSearch, OpenSentences
 from nmt.search.constraints import Progress
 from nmt.search.hypothesis import Hypothesis, NBest
 from nmt.search.request import Request
-from nmt.search.rules import Rules
-from nmt.search.search import Candidates, OpenHypotheses, Scoring, State, Stepper, best_first
+from nmt.search.search import Candidates, OpenHypotheses, State, Stepper, best_first
 from nmt.search.shapes import Chosen, LogProbabilities
 
 
+@dataclass(eq=False)
 class DiverseBeamSearch(BeamSearch):
     """A beam divided into groups (Vijayakumar 2018, algorithm 1, with Hamming diversity).
 
@@ -42,34 +43,30 @@ class DiverseBeamSearch(BeamSearch):
     supports_phrases = False
     finds_distinct_texts = True
 
-    def __init__(
-        self,
-        beam_size: int,
-        n_best: int,
-        scoring: Scoring,
-        rules: Rules,
-        *,
-        groups: Annotated[int, Ge(1), Le(10_000)] | None = None,
-        strength: Annotated[float, Ge(0.0), Le(1_000)] = 2.0,
-    ) -> None:
-        groups = groups or beam_size
-        if beam_size % groups:
+    _: KW_ONLY
+    groups: Annotated[int, Ge(1), Le(10_000)] | None = None
+    strength: Annotated[float, Ge(0.0), Le(1_000)] = 2.0
+    stopping: Literal["exact"] = field(default="exact", init=False)  # not an option
+
+    def __post_init__(self) -> None:
+        size, self.num_groups = self.beam_size, self.groups or self.beam_size
+        if size % self.num_groups:
+            nearest = -(-size // self.num_groups) * self.num_groups
             raise ConfigError(
-                f"decoding.beam_size: {beam_size} is not a multiple of the {groups} groups of "
-                f"decoding.search; the nearest multiple is {-(-beam_size // groups) * groups}"
+                f"decoding.beam_size: {size} is not a multiple of the {self.num_groups} groups of "
+                f"decoding.search; the nearest multiple is {nearest}"
             )
-        size = beam_size // groups
-        super().__init__(size, min(n_best, size), scoring, rules)
-        self.groups = groups
-        self.strength = strength
-        self.n_best_of_all = n_best
+        self.n_best_of_all, self.beam_size = self.n_best, size // self.num_groups
+        self.n_best = min(self.n_best, self.beam_size)
 
     def __call__(self, model: Stepper[State], state: State, request: Request) -> NBest:
         """Translate a batch; see `Search`."""
-        found = super().__call__(model, repeat(state, self.groups), repeat(request, self.groups))
+        found = super().__call__(
+            model, repeat(state, self.num_groups), repeat(request, self.num_groups)
+        )
         return [
-            self._distinct(found[first : first + self.groups])
-            for first in range(0, len(found), self.groups)
+            self._distinct(found[first : first + self.num_groups])
+            for first in range(0, len(found), self.num_groups)
         ]
 
     def _distinct(self, groups: list[list[Hypothesis]]) -> list[Hypothesis]:
@@ -88,17 +85,17 @@ class DiverseBeamSearch(BeamSearch):
     ) -> tuple[Candidates, Chosen]:
         """Return the continuations of each group, penalised for the tokens of earlier groups."""
         charged = ranked.clone()  # the search returns the model's log-probabilities, not these
-        num_sentences = sentences.batch_size // self.groups
+        num_sentences = sentences.batch_size // self.num_groups
         times_taken = ranked.new_zeros(num_sentences, ranked.shape[1])
         members: list[Tensor] = []
         parts: list[tuple[Candidates, Tensor]] = []
-        for group in range(self.groups):
-            chosen = (sentences.number % self.groups == group).nonzero().flatten()
-            rows = (beam.sentence % self.groups == group).nonzero().flatten()
-            charged[rows] -= self.strength * times_taken[beam.sentence[rows] // self.groups]
+        for group in range(self.num_groups):
+            chosen = (sentences.number % self.num_groups == group).nonzero().flatten()
+            rows = (beam.sentence % self.num_groups == group).nonzero().flatten()
+            charged[rows] -= self.strength * times_taken[beam.sentence[rows] // self.num_groups]
             own = select(sentences, chosen)
             candidates, kept = super()._rank(charged, beam, own, progress)
-            source = (own.number // self.groups).unsqueeze(1).expand_as(kept)
+            source = (own.number // self.num_groups).unsqueeze(1).expand_as(kept)
             once = times_taken.new_ones(())
             times_taken.index_put_((source[kept], candidates.tokens[kept]), once, accumulate=True)
             members.append(chosen)

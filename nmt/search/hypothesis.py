@@ -22,3 +22,5 @@ class Hypothesis:
 
 # The hypotheses of each sentence, best first.
 NBest = list[list[Hypothesis]]
+# The result for a line without text, which no model translates.
+NOTHING = Hypothesis(tokens=(), log_probability=0.0, score=0.0)

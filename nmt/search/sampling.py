@@ -72,7 +72,7 @@ class SamplingSearch(SinglePathSearch):
     def _truncate(
         self, probabilities: LogProbabilities
     ) -> tuple[Float[Tensor, "R M"], Int[Tensor, "R M"]]:
-        """Return the probabilities to sample from, 0 for excluded tokens, and their tokens."""
+        """Return the probabilities (0 for excluded tokens) and ids of the tokens to sample from."""
         size = probabilities.shape[1]
         most = min(self.top_k or size, size)
         if most == size and self.top_p == 1.0 and self.epsilon == 0.0:

@@ -185,20 +185,15 @@ class Search(ABC):
         """
 
     def _score(
-        self,
-        model: Stepper[State],
-        state: State,
-        totals: Float[Tensor, "*N"],
-        rows: Tensor,
-        length: int,
+        self, model: Stepper[State], state: State, totals: Tensor, rows: Tensor, length: int
     ) -> Float[Tensor, "*N"]:
         """Return the scores of hypotheses that end.
 
         Args:
             model: gives the coverage.
             state: after the step that predicted EOS.
-            totals: log-probabilities after the rules.
-            rows: row of the state for each hypothesis; R: no hypothesis.
+            totals: `[*N]`, log-probabilities after the rules.
+            rows: `[*N]`, row of the state for each hypothesis; R: no hypothesis.
             length: number of tokens of each hypothesis, including EOS.
         """
         scores = self.scoring.length.score(totals, totals.new_full((), length))

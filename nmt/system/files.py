@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -124,6 +125,22 @@ def lock(descriptor: int) -> bool:
     except OSError as error:
         return not isinstance(error, BlockingIOError)
     return True
+
+
+def refuse_nul(text: str) -> str:
+    """Return the text; raise a `ValueError` if the system cannot represent it."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+def expand_home(path: str) -> str:
+    """Return a path with `~` replaced; raise a `ValueError` if it has a variable."""
+    variable = re.search(r"\$(\w+|\{\w+\})", path)
+    if variable is not None:
+        message = f"{path!r}: {variable[0]} is not expanded; write the path itself, or ~ for home"
+        raise ValueError(message)
+    return os.path.expanduser(path)
 
 
 def is_missing(path: Path) -> bool:

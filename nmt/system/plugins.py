@@ -4,15 +4,16 @@ A name with a colon is one from outside: `my_scores.py:Distance` or `package.mod
 names come from configurations, runs and exported files, which others may have written. They never
 import anything by themselves: `--plugin` or `plugins=` must name the file or the module first.
 
-What the user named is kept for the whole process, as an import cannot be undone. Other threads and
-later calls must find the same classes.
+An import cannot be undone, so what the user named is kept for the process and all its threads.
 """
 
 import hashlib
 import importlib
 import inspect
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -22,12 +23,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, TypeVar
 
-from nmt.core.errors import ConfigError
+from nmt.core.errors import ConfigError, UserError, explain_system_error
 from nmt.system.files import read_regular
 
 Base = TypeVar("Base")
 
 _MAX_BYTES: Final = 1_000_000
+_MOST_NAMED: Final = 8  # classes in a message
+_TERMINATED: Final = 128 + signal.SIGTERM  # exit code
 _PREFIX: Final = "nmt_plugin_"  # of the modules that files become
 
 
@@ -53,6 +56,7 @@ class Source:
 
 # Keys: real paths of files and names of modules. Values: None if it is not imported yet.
 _NAMED: Final[dict[str, Source | None]] = {}
+_IMPORTING: Final = threading.RLock()  # a plug-in may find another one
 
 
 def allow(given: Iterable[str | Path | type]) -> None:
@@ -82,11 +86,22 @@ def allow(given: Iterable[str | Path | type]) -> None:
 
 @contextmanager
 def allowed(given: Sequence[str]) -> Iterator[None]:
-    """Allow the import of files and modules inside the `with`."""
+    """Allow the import of files and modules inside the `with`, for a command.
+
+    Raises:
+        ConfigError: as `allow`; or code of a plug-in raised an error.
+    """
     before = dict(_NAMED)
     try:
         allow(given)
         yield
+    except (Exception, SystemExit) as error:
+        message = explain_failure(error)
+        if message is None:
+            if names := ", ".join(source.name for source in sources()):
+                error.add_note(f"plug-ins in use: {names}; check the shapes of what they return")
+            raise
+        raise ConfigError(message) from error
     finally:
         _NAMED.clear()
         _NAMED.update(before)
@@ -106,10 +121,10 @@ def require_allowed(name: str) -> str:
     path, file = os.path.realpath(os.path.expanduser(place)), os.path.basename(place)
     if path in _NAMED:
         return path
-    same = [key for key in _NAMED if os.path.isabs(key) and os.path.basename(key) == file]
+    same = [key for key in list(_NAMED) if os.path.isabs(key) and os.path.basename(key) == file]
     if len(same) > 1:
         raise ConfigError(f"{name!r} is in {' or '.join(same)}; give one of them with --plugin")
-    if same or any(_contains(key, place) for key in _NAMED):
+    if same or any(_contains(key, place) for key in list(_NAMED) if not os.path.isabs(key)):
         return same[0] if same else place
     raise ConfigError(
         f"{name!r} is code from outside the package, which must be allowed; add --plugin {place} "
@@ -143,10 +158,15 @@ def find(name: str, base: type[Base]) -> type[Base]:
     if wanted in parts:
         return parts[wanted]
     if wanted not in found:
-        close = get_close_matches(wanted, parts, n=1)
+        by_lower = {key.lower(): key for key in parts}
+        close = [by_lower[key] for key in get_close_matches(wanted.lower(), by_lower)]
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        choices = ", ".join(parts) or "none"
-        raise ConfigError(f"unknown class {wanted!r} of {source.name}{hint}; allowed: {choices}")
+        shown = list(parts) or ["none"]
+        if len(shown) > _MOST_NAMED:
+            shown = [*(close or shown[:_MOST_NAMED]), "…"]
+        raise ConfigError(
+            f"unknown class {wanted!r} of {source.name}{hint}; allowed: {', '.join(shown)}"
+        )
     missing = ", ".join(sorted(getattr(found[wanted], "__abstractmethods__", ())))
     what_to_do = f"define {missing}" if missing else f"extend {base.__module__}.{base.__qualname__}"
     raise ConfigError(f"{name!r} is not a complete {base.__qualname__}; {what_to_do}")
@@ -155,16 +175,24 @@ def find(name: str, base: type[Base]) -> type[Base]:
 def source_of(name: str) -> Source:
     """Return the file or module of a plug-in, after importing it if it is allowed."""
     key = require_allowed(name)
-    source = _NAMED.get(key)
-    if source is None:
-        source = _run_file(key) if os.path.isabs(key) else _import_module(key)
-        _NAMED[key] = source
+    with _IMPORTING:
+        if (source := _NAMED.get(key)) is None:
+            with _explaining(key):
+                is_file = os.path.isabs(key)
+                source = _run_file(key) if is_file else _describe(key, importlib.import_module(key))
+            _NAMED[key] = source
     return source
 
 
 def sources() -> list[Source]:
     """Return the imported files and modules from outside the package."""
-    return [it for it in _NAMED.values() if it is not None and not _contains("nmt", it.name)]
+    return [it for it in list(_NAMED.values()) if it is not None and not _contains("nmt", it.name)]
+
+
+def unused() -> list[str]:
+    """Return the files and modules that were allowed, and not imported since."""
+    imported = [key for key, source in list(_NAMED.items()) if source is not None]
+    return [key for key in list(_NAMED) if not any(_contains(key, other) for other in imported)]
 
 
 def reference_of(kind: type) -> str:
@@ -184,25 +212,15 @@ def _run_file(path: str, content: bytes | None = None) -> Source:
     """Run a file as a module.
 
     The import system would run a compiled file with the same time and size, whose text may be
-    another one. It would also write such a file next to the plug-in.
-
-    Args:
-        path: the real path of the file.
-        content: its content; None: read it.
+    another one. It would also write such a file next to the plug-in. Without content it is read.
     """
     digest = hashlib.sha256(path.encode()).hexdigest()[:8]
     module = ModuleType(f"{_PREFIX}{Path(path).stem}_{digest}")
     module.__file__ = path
     sys.modules[module.__name__] = module  # dataclasses look there, and so does pickle
-    with _explaining(path):
-        content = read_regular(Path(path), _MAX_BYTES) if content is None else content
-        exec(compile(content, path, "exec", dont_inherit=True), vars(module))
+    content = read_regular(Path(path), _MAX_BYTES) if content is None else content
+    exec(compile(content, path, "exec", dont_inherit=True), vars(module))
     return Source(os.path.basename(path), content, module)
-
-
-def _import_module(name: str) -> Source:
-    with _explaining(name):
-        return _describe(name, importlib.import_module(name))
 
 
 def _describe(name: str, module: ModuleType) -> Source:
@@ -220,26 +238,44 @@ def _explaining(name: str) -> Iterator[None]:
         with redirect_stdout(sys.stderr):
             yield
     except (Exception, SystemExit) as error:
+        if _is_termination(error):
+            raise
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == name]
         if isinstance(error, SyntaxError) and error.filename == name:
             lines = [error.lineno]
         where = f"{name}, line {lines[-1]}" if lines else name
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        advice = "correct the file"
-        if isinstance(error, ModuleNotFoundError):
-            advice = "install the module, or set PYTHONPATH to its folder"
-        raise ConfigError(f"plug-in {where}: cannot be imported: {reason}; {advice}") from error
+        hint = "install the module, or set PYTHONPATH to its folder"
+        advice = hint if isinstance(error, ModuleNotFoundError) else "correct the file"
+        problem = f"plug-in {where}: cannot be imported: {_describe_error(error)}"
+        raise ConfigError(f"{problem}; {advice}") from error
+
+
+def _describe_error(error: BaseException) -> str:
+    """Return the type of an error, and the first line of its message."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _is_termination(error: BaseException) -> bool:
+    """Return whether a signal, not a plug-in, ends the process."""
+    return isinstance(error, SystemExit) and error.code == _TERMINATED
+
+
+def explain_failure(error: BaseException) -> str | None:
+    """Return an error of a plug-in's code as one line; None for any other error."""
+    if isinstance(error, UserError) or _is_termination(error) or explain_system_error(error):
+        return None
+    lines = lines_of(error)
+    return f"plug-in {lines[-1]}: {_describe_error(error)}; correct the file" if lines else None
 
 
 def lines_of(error: BaseException | None) -> list[str]:
     """Return the lines of plug-in files in the traceback of an error and of its causes."""
-    names = {source.module.__file__: source.name for source in sources()}
+    names = {getattr(source.module, "__file__", None): source.name for source in sources()}
     lines: list[str] = []
     while error is not None:
-        for frame in traceback.extract_tb(error.__traceback__):
-            if frame.filename in names:
-                lines.append(f"{names[frame.filename]}, line {frame.lineno}")
+        frames = [it for it in traceback.extract_tb(error.__traceback__) if it.filename in names]
+        lines += [f"{names[frame.filename]}, line {frame.lineno}" for frame in frames]
         error = error.__cause__ or error.__context__
     return list(dict.fromkeys(lines))
 
@@ -257,5 +293,6 @@ class ImportedFiles:
 
 def _restore(files: Sequence[tuple[str, bytes]]) -> ImportedFiles:
     for path, content in files:
-        _NAMED[path] = _run_file(path, content)
+        with _explaining(path):
+            _NAMED[path] = _run_file(path, content)
     return ImportedFiles()

@@ -28,8 +28,7 @@ class CharacterTokenizer(VocabularyTokenizer):
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
         texts = [token.strip(_BLANK) for token in vocabulary.tokens]
-        starts = [token == _BLANK for token in vocabulary.tokens]
-        super().__init__(normalizer, vocabulary, texts, starts)
+        super().__init__(normalizer, vocabulary, texts)
         self.between_words = (self._find(_BLANK),)
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -39,6 +38,10 @@ class CharacterTokenizer(VocabularyTokenizer):
     def encode_word(self, word: str) -> list[int]:
         """Return one token for each character."""
         return list(map(self._find, word))
+
+    def starts_word(self, before: int, token: int) -> bool:
+        """Return whether the token is a blank."""
+        return self._pieces[token] == _BLANK
 
     def _find(self, character: str) -> int:
         return self._vocabulary.ids.get(character, UNK)

@@ -167,16 +167,11 @@ def convert_model(model: SentencePieceModel) -> bytes:
         _UNKNOWN_SURFACE: UNKNOWN_TEXT.encode(),
         **{field: special_piece(special).encode() for special, field in _NAMES.items()},
     }
-    return b"".join(
-        [
-            *(
-                _field(_PIECE, _write_message({_TEXT: text.encode(), _SCORE: score, _KIND: kind}))
-                for text, score, kind in pieces
-            ),
-            _field(_TRAINER, _write_message(trainer)),
-            _field(_NORMALIZER, _write_message({_NORMALIZER_NAME: b"identity"})),
-        ]
-    )
+    messages: list[tuple[int, Mapping[int, int | float | bytes]]] = [
+        (_PIECE, {_TEXT: text.encode(), _SCORE: score, _KIND: kind}) for text, score, kind in pieces
+    ]
+    messages += [(_TRAINER, trainer), (_NORMALIZER, {_NORMALIZER_NAME: b"identity"})]
+    return b"".join([_field(number, _write_message(fields)) for number, fields in messages])
 
 
 # Protocol buffers: https://protobuf.dev/programming-guides/encoding

@@ -36,12 +36,7 @@ class SentencePieceTokenizer(Tokenizer):
     model_file = "sentencepiece.model"
 
     def __init__(
-        self,
-        normalizer: Normalizer,
-        model: bytes,
-        *,
-        model_type: ModelType,
-        sampling_alpha: float = 0.0,
+        self, normalizer: Normalizer, model: bytes, model_type: ModelType, sampling_alpha: float
     ) -> None:
         self._processor = SentencePieceProcessor(model_proto=model)
         everything = list(range(self._processor.vocab_size()))
@@ -54,8 +49,7 @@ class SentencePieceTokenizer(Tokenizer):
             for token in everything[len(SPECIAL_SYMBOLS) :]
             if not is_byte[token]  # the text "<0x41>" does not mean A
         }
-        starts = [piece.startswith(BLANK) for piece in pieces]
-        super().__init__(normalizer, pieces, self._make_texts(len(pieces)), starts)
+        super().__init__(normalizer, pieces, self._make_texts(len(pieces)))
         self.model_type: ModelType = model_type
         self.sampling_alpha = sampling_alpha
         self.samples = sampling_alpha > 0.0
@@ -72,12 +66,7 @@ class SentencePieceTokenizer(Tokenizer):
             raise ValueError("sampling_alpha is not from 0 to 1")
         if saved.options != {"model_type": found.model_type, "sampling_alpha": alpha}:
             raise ValueError(f"the options are not those of a {found.model_type} model")
-        return cls(
-            saved.normalizer,
-            saved.model,
-            model_type=found.model_type,
-            sampling_alpha=float(alpha),
-        )
+        return cls(saved.normalizer, saved.model, found.model_type, float(alpha))
 
     def saved(self) -> SavedTokenizer:
         """See `Tokenizer.saved`."""
@@ -88,6 +77,10 @@ class SentencePieceTokenizer(Tokenizer):
     def encode_word(self, word: str) -> tuple[int, ...]:
         """Return the tokens that SentencePiece splits the word into."""
         return self._known_words(word)
+
+    def starts_word(self, before: int, token: int) -> bool:
+        """Return whether the piece starts a word."""
+        return self._pieces[token].startswith(BLANK)
 
     def sample_word(self, word: str, rng: random.Random) -> Sequence[int]:
         """See `Tokenizer.sample_word`."""

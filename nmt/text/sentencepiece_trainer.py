@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, Final
 
 import sentencepiece
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le, Lt
 
 from nmt.core.errors import ConfigError, DataError, UserError
 from nmt.core.special_tokens import BOS, EOS, PAD, UNK
@@ -51,7 +51,7 @@ class SentencePieceTrainer(TokenizerTrainer):
     _: KW_ONLY
     vocabulary_size: Annotated[int, Ge(5), Le(_MAX_SIZE)] = 8_000
     model_type: ModelType = "bpe"
-    character_coverage: Annotated[float, Gt(0.0), Le(1.0)] = 0.99999
+    character_coverage: Annotated[float, Ge(0.98), Le(1.0)] = 0.99999
     byte_fallback: bool = False
     sampling_alpha: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
     max_sentences: Annotated[int, Ge(1), Le(100_000_000)] = 1_000_000
@@ -67,12 +67,7 @@ class SentencePieceTrainer(TokenizerTrainer):
             model = self._learn(counts)
         except RuntimeError as error:
             raise self._explain(counts, error) from error
-        return SentencePieceTokenizer(
-            self.normalizer,
-            model,
-            model_type=self.model_type,
-            sampling_alpha=self.sampling_alpha,
-        )
+        return SentencePieceTokenizer(self.normalizer, model, self.model_type, self.sampling_alpha)
 
     def _learn(self, counts: Counter[str], **changes: Any) -> bytes:
         """Train on word counts; return the content of the model file."""

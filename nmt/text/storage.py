@@ -90,10 +90,7 @@ def load_sentencepiece(
     try:
         model = parse_model(read_regular(path, MAX_MODEL_BYTES))
         adopted = SentencePieceTokenizer(
-            normalizer,
-            convert_model(model),
-            model_type=model.model_type,
-            sampling_alpha=sampling_alpha,
+            normalizer, convert_model(model), model.model_type, sampling_alpha
         )
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None

@@ -85,8 +85,6 @@ class Tokenizer(SourceReader[str]):
         pieces: printable string of each token.
         texts: UTF-8 text of each token, without blanks; may be part of a character. The entries of
             the special symbols are ignored.
-        starts: whether a word may start with each token; None: yes for all.
-        ends: whether a word may end with each token; None: yes for all.
 
     Attributes:
         name: its name in the table of tokenizers.
@@ -100,18 +98,11 @@ class Tokenizer(SourceReader[str]):
     between_words: tuple[int, ...] = ()
 
     def __init__(
-        self,
-        normalizer: Normalizer,
-        pieces: Sequence[str],
-        texts: Sequence[bytes],
-        starts: Sequence[bool] | None = None,
-        ends: Sequence[bool] | None = None,
+        self, normalizer: Normalizer, pieces: Sequence[str], texts: Sequence[bytes]
     ) -> None:
         self.normalizer = normalizer
         self._pieces = pieces
         self._texts = [*_TEXTS_OF_SPECIALS, *texts[len(SPECIAL_SYMBOLS) :]]
-        self._starts = [True] * len(pieces) if starts is None else starts
-        self._ends = [True] * len(pieces) if ends is None else ends
 
     def __len__(self) -> int:
         return len(self._pieces)
@@ -125,8 +116,8 @@ class Tokenizer(SourceReader[str]):
         return self.encode_word(word)
 
     def starts_word(self, before: int, token: int) -> bool:
-        """Return whether there is a blank between two consecutive tokens."""
-        return self._ends[before] and self._starts[token]
+        """Return whether there is a blank between two consecutive tokens; by default, always."""
+        return True
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return each token as a printable string."""

@@ -27,20 +27,18 @@ def cache_words(function: Callable[[str], T], most: int = 2**15) -> Callable[[st
 def count_words(
     normalizer: Normalizer,
     lines: Iterable[str],
-    split: Callable[[str], Iterable[str]] | None = None,
+    split: Callable[[str], Iterable[str]] = lambda word: (word,),
 ) -> Counter[str]:
     """Count the words of a text, or their parts; memory grows only with the vocabulary.
 
     Args:
         normalizer: normalises text first.
         lines: the text.
-        split: splits a word into parts; None: count whole words.
+        split: splits a word into parts; by default, a word is one part.
     """
     counts: Counter[str] = Counter()
     for line in lines:
         counts.update(normalizer.words(line))
-    if split is None:
-        return counts
     parts: Counter[str] = Counter()
     for word, count in counts.items():
         for part in split(word):
@@ -113,25 +111,16 @@ class VocabularyTokenizer(Tokenizer):
     Args:
         normalizer: normalises text first.
         vocabulary: the tokens.
-        texts: text of each token; see `Tokenizer`, also for the other arguments.
-        starts: whether a word may start with each token.
-        ends: whether a word may end with each token.
+        texts: text of each token; empty: the tokens themselves.
     """
 
     model_file = "vocabulary.txt"
 
     def __init__(
-        self,
-        normalizer: Normalizer,
-        vocabulary: Vocabulary,
-        texts: Sequence[str] = (),
-        starts: Sequence[bool] | None = None,
-        ends: Sequence[bool] | None = None,
+        self, normalizer: Normalizer, vocabulary: Vocabulary, texts: Sequence[str] = ()
     ) -> None:
         tokens = vocabulary.tokens
-        super().__init__(
-            normalizer, tokens, [text.encode() for text in texts or tokens], starts, ends
-        )
+        super().__init__(normalizer, tokens, [text.encode() for text in texts or tokens])
         self._vocabulary = vocabulary
 
     def saved(self) -> SavedTokenizer:

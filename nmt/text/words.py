@@ -72,20 +72,19 @@ class WordTokenizer(VocabularyTokenizer):
     name = "words"
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
-        tokens = vocabulary.tokens
-        texts = [token.strip(JOINER) for token in tokens]
-        super().__init__(
-            normalizer,
-            vocabulary,
-            [JOINER if text == _JOINER_IN_TEXT else text for text in texts],
-            starts=[not token.startswith(JOINER) for token in tokens],
-            ends=[not token.endswith(JOINER) for token in tokens],
-        )
+        texts = [token.strip(JOINER) for token in vocabulary.tokens]
+        texts = [JOINER if text == _JOINER_IN_TEXT else text for text in texts]
+        super().__init__(normalizer, vocabulary, texts)
         self._known_words = cache_words(lambda word: tuple(map(self._find, split_word(word))))
 
     def encode_word(self, word: str) -> tuple[int, ...]:
         """Return the tokens of the word and of its punctuation."""
         return self._known_words(word)
+
+    def starts_word(self, before: int, token: int) -> bool:
+        """Return whether no joiner connects the tokens."""
+        pieces = self._pieces
+        return not (pieces[before].endswith(JOINER) or pieces[token].startswith(JOINER))
 
     def _find(self, token: str) -> int:
         """Return the id of a token, else of the same mark with other joiners, else UNK."""

@@ -134,7 +134,7 @@ def write_corpus(
             _write(folder, split, islice(pairs, size))
         except OSError as error:
             raise DataError(
-                f"{error.filename or folder}: cannot write the toy corpus: {error.strerror}"
+                f"{error.filename or folder}: not written ({error.strerror}); choose another folder"
             ) from error
 
 

@@ -140,18 +140,9 @@ def verbs(lines: Iterable[str], *slots: Slot) -> tuple[Verb, ...]:
     for (infinitive, third, participle, *particle), (first, second, last, *rest) in _split(lines):
         with_sein = rest[0] == "ist"
         german_participle, *prefix = rest[with_sein:]
-        entries.append(
-            Verb(
-                (infinitive, third, infinitive),
-                (first, second, last),
-                participle,
-                tuple(particle),
-                german_participle,
-                "".join(prefix),
-                with_sein,
-                slots,
-            )
-        )
+        forms = (infinitive, third, infinitive), (first, second, last)
+        english, german = (participle, tuple(particle)), (german_participle, "".join(prefix))
+        entries.append(Verb(*forms, *english, *german, with_sein, slots))
     return tuple(entries)
 
 

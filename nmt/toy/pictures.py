@@ -92,4 +92,4 @@ def write_pictures(folder: Path, sizes: dict[str, int], *, seed: int = 1) -> Non
             with atomic_write(folder / f"{split}.txt") as path:
                 path.write_text("".join(f"{text}\n" for _, text in pairs), encoding="utf-8")
         except OSError as error:
-            raise DataError(f"{folder}: cannot write the pictures: {error.strerror}") from error
+            raise DataError(f"{folder}: not written ({error.strerror}); choose another") from error

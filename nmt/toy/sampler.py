@@ -164,13 +164,7 @@ class Sampler(NominalSampler):
         return VerbGroup(auxiliary, english, verb.german_participle)
 
     def _objects(
-        self,
-        slots: Sequence[Slot],
-        spare: int,
-        subject: Nominal,
-        *,
-        is_negated: bool,
-        has_place: bool,
+        self, slots: Sequence[Slot], spare: int, subject: Nominal, is_negated: bool, has_place: bool
     ) -> tuple[Complement, ...]:
         """Return the objects for the slots; only the last one may have a modifier.
 

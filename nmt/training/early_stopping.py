@@ -1,12 +1,14 @@
 """Metric tracking for early stopping: the best value so far and the validations since."""
 
 import math
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 _SAME: Final = 1e-9  # relative difference up to which two values of a metric are equal
 _STATE: Final = ("best", "best_loss", "best_update", "without_best")
 
 
+@dataclass(eq=False)
 class MetricTracker:
     """The best value of one metric and the validations since; the loss decides between ties.
 
@@ -16,16 +18,13 @@ class MetricTracker:
         perfect: the best possible value; None: there is none.
     """
 
-    def __init__(
-        self, metric: str, *, higher_is_better: bool, perfect: float | None = None
-    ) -> None:
-        self.metric = metric
-        self.higher_is_better = higher_is_better
-        self.perfect = perfect
-        self.best: float | None = None
-        self.best_loss: float | None = None
-        self.best_update = 0
-        self.without_best = 0
+    metric: str
+    higher_is_better: bool = field(kw_only=True)
+    perfect: float | None = field(default=None, kw_only=True)
+    best: float | None = field(default=None, init=False)
+    best_loss: float | None = field(default=None, init=False)
+    best_update: int = field(default=0, init=False)
+    without_best: int = field(default=0, init=False)
 
     @property
     def is_perfect(self) -> bool:

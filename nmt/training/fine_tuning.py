@@ -89,7 +89,7 @@ def load_pretrained_weights(
         RunError: the checkpoint of the base run is corrupted.
     """
     with _naming_the_key():
-        weights = load_model(base, BEST, torch.device("cpu"), *tokenizers.sizes).state_dict()
+        weights = load_model(base, BEST, torch.device("cpu"), tokenizers.sizes).state_dict()
     ours = model.state_dict()
     fits = find_misfit(weights, ours) is None
     if fits:
@@ -113,7 +113,7 @@ def log_differences(config: Config, base: Run, tokenizers: Tokenizers) -> None:
     """
     path = base.folder.path
     if changes := _differences_of_models(config, base):
-        logger.info("weights of %s, with other options: %s", path, changes)
+        logger.info("starting from the weights of %s, with other options: %s", path, changes)
     for key, corpus in config.data.training_corpora():
         sides = zip(*islice(build_corpus(corpus).read_pairs(), _NUM_LINES), strict=True)
         readers = {"source": tokenizers.source, "target": tokenizers.target}

@@ -16,7 +16,7 @@ from nmt.build.metrics import (
 from nmt.build.model import require_memory
 from nmt.build.tokenizers import Tokenizers, build_tokenizers, load_tokenizers
 from nmt.config.experiment import Config
-from nmt.config.validation import ValidationConfig
+from nmt.config.training import ValidationConfig
 from nmt.core.errors import ConfigError
 from nmt.data.batching import UNSHARDED, Shard
 from nmt.data.duplicates import count_duplicates
@@ -88,7 +88,7 @@ def prepare_data(
     corpora = encode_training(config, run, tokenizers.source, tokenizers.target)
     if config.decoding.shortlist is not None and not run.lexicon.exists():
         logger.info("learning the lexicon for decoding.shortlist")
-        save_lexicon(run, learn_lexicon(corpora, tokenizers), tokenizers.source, tokenizers.target)
+        save_lexicon(run, learn_lexicon(corpora, tokenizers), tokenizers)
     batch_tokens = config.training.batch_tokens
     if batch_tokens == "auto":
         num_processes = min(shard.ranks_per_batch(config.training.accumulate))

@@ -56,7 +56,7 @@ class _Metadata(TypedDict):
     __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False)  # type: ignore[misc]
 
     counters: Counters
-    schedule: dict[str, Annotated[float, Ge(0.0)]]
+    schedule: dict[str, _Value]
     best: _MetricTracker
     stopping: _MetricTracker | None
     divergence: NotRequired[_Divergence]
@@ -124,6 +124,9 @@ def load_state(config: Config, run: RunDirectory) -> Checkpoint:
                 f"{path}: {place} is from a later version of nmt; use that version"
             ) from None
         raise _misfit(path, f"{place}: {first['msg']}") from None
+    is_own = ":" not in config.training.schedule.name
+    if is_own and not all(0.0 <= value < math.inf for value in metadata["schedule"].values()):
+        raise _misfit(path, "schedule: a value is negative or infinite")
     if config.training.early_stopping is not None and metadata["stopping"] is None:
         raise _misfit(path, "stopping: is missing")
     if len(metadata["data"]["corpora"]) != len(config.data.train):

@@ -38,7 +38,9 @@ class Sample:
     translation: str
 
     def __str__(self) -> str:
-        return f"  source: {self.source}\n  reference: {self.reference}\n  now: {self.translation}"
+        return (
+            f"  source: {self.source}\n  reference: {self.reference}\n  model: {self.translation}"
+        )
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,10 @@ def build_validator(
         return None
     options, decoding = config.training.validation, config.validation_decoding
     tokenizers = data.tokenizers
+    search = build_search(decoding, tokenizers.target)
+    shortlist = load_shortlist(decoding, run, tokenizers)
     runner = BatchRunner(
-        model,
-        build_search(decoding, tokenizers.target),
-        data.device,
-        data.precision,
-        decoding.batch_tokens,
-        shortlist=load_shortlist(decoding, run, tokenizers),
+        model, search, data.device, data.precision, decoding.batch_tokens, shortlist=shortlist
     )
     translator = Translator(
         runner,

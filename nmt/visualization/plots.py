@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
+Array = NDArray[np.floating]
 Points = Sequence[tuple[int | float, float]]
 
 _DOTS_PER_INCH = 120
@@ -38,7 +39,7 @@ _SHARE_OF_FONT = 0.43  # font size per space of a word; 10 points at full size
 
 
 def plot_attention(
-    weights: NDArray[np.floating],
+    weights: Array,
     source_words: Sequence[str],
     target_words: Sequence[str],
     path: Path,

@@ -8,9 +8,7 @@ from nmt.word_alignment.pharaoh import Alignment
 Weights = NDArray[np.floating]
 
 
-def merge_tokens(
-    weights: Weights, source_shares: NDArray[np.float64], target_weights: NDArray[np.float64]
-) -> Weights:
+def merge_tokens(weights: Weights, source_shares: Weights, target_weights: Weights) -> Weights:
     """Return attention between words (or other units) from attention between tokens.
 
     Weights are summed over the tokens of a source word and averaged over the tokens of a target

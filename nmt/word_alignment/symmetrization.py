@@ -1,26 +1,12 @@
 """Symmetrization of word alignments in two directions (Och & Ney 2003, 5.2; Koehn 2003)."""
 
+import operator
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from nmt.word_alignment.pharaoh import Alignment, Link
 
 _NEIGHBOURS: Final = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))
-
-
-def intersection(forward: Alignment, backward: Alignment) -> Alignment:
-    """Return the links of both directions: few links with high precision.
-
-    Args:
-        forward: links (source word, target word) of one direction.
-        backward: links of the other direction, also as (source word, target word).
-    """
-    return forward & backward
-
-
-def union(forward: Alignment, backward: Alignment) -> Alignment:
-    """Return the links of either direction."""
-    return forward | backward
 
 
 def grow_diag(forward: Alignment, backward: Alignment) -> Alignment:
@@ -55,14 +41,12 @@ SYMMETRIZATIONS: Final[dict[str, Callable[[Alignment, Alignment], Alignment]]] =
     "grow-diag-final-and": grow_diag_final_and,
     "grow-diag-final": grow_diag_final,
     "grow-diag": grow_diag,
-    "intersection": intersection,
-    "union": union,
+    "intersection": operator.and_,
+    "union": operator.or_,
 }
 
 
-def _finish(
-    grown: Alignment, directions: Iterable[Alignment], *, fewest_unlinked: int
-) -> Alignment:
+def _finish(grown: Alignment, directions: Iterable[Alignment], fewest_unlinked: int) -> Alignment:
     """Add the links of each direction with at least `fewest_unlinked` words without a link."""
     found = set(grown)
     for links in directions:

@@ -21,7 +21,7 @@ def test_first_changed_word_is_named(normalizer, text, change):
     assert first_changed_word(normalizer, text) == change
 
 
-def test_case_can_be_left_out_of_account():
+def test_case_is_ignored_on_request():
     assert first_changed_word(Normalizer(lowercase=True), "ein Hund", ignore_case=True) is None
     change = first_changed_word(Normalizer("nfkc", lowercase=True), "Hund ½ Ö", True)
     assert change == ("½", "1⁄2")

@@ -42,7 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return times
 
 
-def test_the_speed_is_that_of_a_middling_update(clock: list[float]) -> None:
+def test_speed_is_the_median_of_the_updates(clock: list[float]) -> None:
     # 3 tokens a pair (EOS counts); the clock is read at the start, and around each update.
     clock += [0.0, 0.0, 1.0, 1.0, 1.5, 1.5, 3.9]
     batches = [make_pairs(4), make_pairs(6), make_pairs(5)]

@@ -62,7 +62,7 @@ def test_existing_files_are_not_reported() -> None:
         ({"test": {"source": "a", "target": "b"}}, "data.test.target"),
     ],
 )
-def test_a_file_is_missed_by_its_key(data: dict[str, Any], key: str, tmp_path: Path) -> None:
+def test_missing_file_is_named_with_its_key(data: dict[str, Any], key: str, tmp_path: Path) -> None:
     assert message(config(**data)) == f"{key}: b: no such file {PLAIN.format(folder=tmp_path)}"
 
 
@@ -184,7 +184,7 @@ def scheduled(schedule: dict[str, Any], **limits: int | None) -> Config:
         ),
     ],
 )
-def test_a_schedule_without_room(
+def test_schedule_longer_than_the_training_is_refused(
     schedule: dict[str, Any], limits: dict[str, int | None], reason: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"^training.{reason}"):
@@ -202,7 +202,7 @@ def test_a_schedule_without_room(
     ],
     ids=str,
 )
-def test_a_schedule_that_has_room_or_may_have(
+def test_schedule_that_may_fit_is_accepted(
     schedule: dict[str, Any], limits: dict[str, int]
 ) -> None:
     require_schedule(scheduled(schedule, **limits))

@@ -66,7 +66,7 @@ def test_stdin_may_be_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
         list(read_text(["-"]))
 
 
-def test_no_line_is_refused_and_the_damage_is_named(
+def test_bad_lines_are_read_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     give_stdin(monkeypatch, b"good\nb\xffd\nn\0l\n\xef\xbb\xbfx\n")
@@ -145,6 +145,6 @@ def test_lines_are_paired_with_their_constraints(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="prefixes: has 2 lines; give one for each input line"):
         list(add_constraints(iter("abc"), prefixes, constraints))
     with pytest.raises(
-        DataError, match="constraints: has more lines than the input; give one for each"
+        DataError, match="constraints: has more lines than the input; give one for each input"
     ):
         list(add_constraints(iter("a"), None, constraints))

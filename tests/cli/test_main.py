@@ -204,7 +204,7 @@ def test_user_error_is_one_line_and_exits_with_2(
     assert captured.out == ""
 
 
-def test_an_internal_error_is_a_traceback_and_1(
+def test_internal_error_prints_a_traceback_and_exits_with_1(
     install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(raising(ZeroDivisionError("inside")))
@@ -214,13 +214,15 @@ def test_an_internal_error_is_a_traceback_and_1(
     assert err.endswith("ZeroDivisionError: inside\n")
 
 
-def test_an_interrupt_is_130(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_exits_with_130(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     install(raising(KeyboardInterrupt()))
     assert cli.main(["check", "a"]) == 130
     assert capsys.readouterr().err == "nmt: interrupted\n"
 
 
-def test_sigterm_unwinds_and_is_143(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sigterm_unwinds_and_exits_with_143(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
     cleaned = []
 
     def run(arguments: Arguments) -> int:
@@ -395,7 +397,7 @@ def test_unexpected_system_error_is_an_internal_error(
         (PermissionError(errno.EACCES, "Permission denied", "x"), "x: Permission denied"),
     ],
 )
-def test_a_system_that_is_short_of_something_is_one_line(
+def test_exhausted_system_resource_is_one_line(
     error: Exception, told: str, install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
     install(raising(error))
@@ -421,9 +423,7 @@ def test_a_working_directory_that_was_deleted_is_refused(
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (0, 1, 2)])
-def test_closed_streams_do_no_harm_and_nothing_else_gets_their_place(
-    closed: tuple[int, ...], tmp_path: Path
-) -> None:
+def test_closed_standard_streams_are_harmless(closed: tuple[int, ...], tmp_path: Path) -> None:
     body = (
         "sys.stdin.isatty(); print('data'); print('message', file=sys.stderr, flush=True); "
         "open(sys.argv[1], 'w').write(sys.stdin.read() + 'done')"

@@ -74,7 +74,7 @@ def test_without_a_path_it_is_stdout(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "line\n"
 
 
-def test_an_existing_file_is_whole_until_its_successor_is(tmp_path: Path) -> None:
+def test_existing_file_is_replaced_only_by_a_complete_one(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("precious\n")
     with open_output(path) as stream:
@@ -136,12 +136,12 @@ def test_a_folder_without_permission_is_refused(
         open_output(tmp_path / "out.txt").__enter__()
 
 
-def test_a_name_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_invalid_file_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be written: File name too long"):
         open_output(tmp_path / ("x" * 300)).__enter__()
 
 
-def test_a_folder_is_made_or_refused_before_the_work(
+def test_output_folder_is_created_or_refused_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_folder(tmp_path / "a" / "b"):
@@ -188,7 +188,7 @@ def test_names_of_descriptors(name: str, descriptor: int | None) -> None:
     assert find_descriptor(Path(name)) == descriptor
 
 
-def test_a_link_that_is_moved_meanwhile_changes_no_other_file(tmp_path: Path) -> None:
+def test_link_changed_during_the_write_does_not_redirect_it(tmp_path: Path) -> None:
     link, first, second = (tmp_path / name for name in ("link", "first", "second"))
     second.write_text("kept")
     link.symlink_to(first)
@@ -199,7 +199,7 @@ def test_a_link_that_is_moved_meanwhile_changes_no_other_file(tmp_path: Path) ->
     assert (first.read_text(), second.read_text()) == ("new", "kept")
 
 
-def test_links_in_a_circle_name_nothing(tmp_path: Path) -> None:
+def test_circular_links_are_not_streams(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     assert not is_stream(tmp_path / "a")
@@ -213,7 +213,7 @@ def test_files_folders_and_missing_paths_are_not_streams(tmp_path: Path) -> None
     assert is_stream(Path(os.devnull))
 
 
-def test_a_descriptor_is_written_at_its_place_line_by_line(tmp_path: Path) -> None:
+def test_descriptor_is_written_at_its_offset_line_by_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("before\n")
     with log.open("ab") as file, open_output(Path(f"/dev/fd/{file.fileno()}")) as stream:
@@ -326,7 +326,7 @@ def test_two_results_need_two_files(tmp_path: Path) -> None:
             check_files({"-o": one, "--json": path}, [])
 
 
-def test_an_input_is_recognised_by_every_name_it_has(tmp_path: Path) -> None:
+def test_input_is_recognised_through_links(tmp_path: Path) -> None:
     read, hard, soft = tmp_path / "corpus", tmp_path / "hard", tmp_path / "soft"
     read.write_text("precious\n")
     os.link(read, hard)
@@ -377,7 +377,7 @@ def test_unreadable_input_is_refused_early(tmp_path: Path) -> None:
         check_files({}, [tmp_path])
 
 
-def test_an_output_that_another_writes_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+def test_output_of_another_process_is_refused_without_a_trace(tmp_path: Path) -> None:
     path, link = tmp_path / "out", tmp_path / "link"
     link.symlink_to(path)
     with lock_output(path):
@@ -398,7 +398,7 @@ def test_an_output_that_another_writes_is_refused_and_nothing_is_left(tmp_path: 
     assert sorted(os.listdir(tmp_path)) == ["link", "other", "out"]
 
 
-def test_a_killed_process_holds_no_output(tmp_path: Path) -> None:
+def test_killed_process_releases_its_output(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from nmt.cli.outputs import lock_output\n"
         "with lock_output(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()\n"

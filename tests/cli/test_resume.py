@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from nmt.cli import translate
 from nmt.cli.resume import ResumableOutputs
+from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import UserError
 
 
@@ -51,7 +55,7 @@ def test_complete_lines_of_whole_windows_are_kept(content: str, kept: str, tmp_p
     assert (tmp_path / "out.partial").read_text() == kept
 
 
-def test_the_output_that_is_behind_decides(tmp_path: Path) -> None:
+def test_the_shortest_output_determines_where_to_resume(tmp_path: Path) -> None:
     (tmp_path / "out.partial").write_text("a\nb\nc\nd\n")
     (tmp_path / "aligned.partial").write_text("0-0\n\n0-")
     assert resume(tmp_path, "12345", "out", "aligned") == (2, ["3", "4", "5"])
@@ -101,3 +105,24 @@ def test_outputs_that_cannot_be_resumed_are_refused(outputs: dict[str, str], rea
     with pytest.raises(UserError, match=reason):
         ResumableOutputs.open(paths, [], "x", resume=True)
     assert ResumableOutputs.open(paths, [], "x", resume=False).fingerprint is None
+
+
+def test_the_order_of_plugins_does_not_change_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SimpleNamespace(checkpoint=lambda name: tmp_path / name)
+    run: Any = SimpleNamespace(folder=folder, config=SimpleNamespace(decoding=DecodingConfig()))
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best/manifest.json").write_text("{}")
+
+    runner: Any = SimpleNamespace(precision="float32")
+    translator: Any = SimpleNamespace(alignment_units="words", runner=runner)
+
+    def fingerprint(*names: str) -> str:
+        sources = [SimpleNamespace(sha256=name) for name in names]
+        monkeypatch.setattr("nmt.cli.translate.sources", lambda: sources)
+        arguments = translate.Arguments(run="tiny", input=[], plugins=list(names))
+        return translate._fingerprint(run, translator, arguments)
+
+    assert fingerprint("a", "b") == fingerprint("b", "a")
+    assert len({fingerprint(), fingerprint("a"), fingerprint("b"), fingerprint("a", "b")}) == 4

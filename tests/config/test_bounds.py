@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from nmt.config import registry
 from nmt.config.data import CorpusConfig, DataConfig, FilterConfig
 from nmt.config.decoding import DecodingConfig, ShortlistConfig
-from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
 from nmt.config.model import (
     AttentionConfig,
     DecoderConfig,
@@ -19,9 +18,12 @@ from nmt.config.registry import Options
 from nmt.config.training import (
     CheckpointConfig,
     EarlyStoppingConfig,
+    GuidedAttentionConfig,
+    ReinforceConfig,
+    ScheduledSamplingConfig,
     TrainingConfig,
+    ValidationConfig,
 )
-from nmt.config.validation import ValidationConfig
 
 TINY = 1e-9
 # What must be there for a group to be valid at all, and what another option would forbid.
@@ -111,7 +113,7 @@ ADAMS = ("adam", "adamw", "radam")
 
 PLUG_INS = [
     ("TOKENIZERS", "sentencepiece", "vocabulary_size", whole(5, 500_000)),
-    ("TOKENIZERS", "sentencepiece", "character_coverage", ([TINY, 1.0], [0.0, 1.0 + TINY])),
+    ("TOKENIZERS", "sentencepiece", "character_coverage", ([0.98, 1.0], [0.979, 1.0 + TINY])),
     ("TOKENIZERS", "sentencepiece", "sampling_alpha", DECAY),
     ("TOKENIZERS", "sentencepiece", "max_sentences", whole(1, 100_000_000)),
     ("TOKENIZERS", "sentencepiece", "seed", AT_LEAST_0),
@@ -149,7 +151,7 @@ PLUG_INS = [
     *(("OPTIMIZERS", name, "weight_decay", NOT_NEGATIVE) for name in ("adamw", "muon", "sgd")),
     *(("OPTIMIZERS", name, "momentum", DECAY) for name in ("muon", "sgd")),
     ("OPTIMIZERS", "adadelta", "rho", DECAY),
-    ("OPTIMIZERS", "muon", "learning_rate", POSITIVE),
+    ("OPTIMIZERS", "muon", "learning_rate", ([1e-30, 1_000.0], [0.0, 1e-31, 1_000.1])),
     ("OPTIMIZERS", "muon", "adamw_learning_rate", POSITIVE),
     ("LOSSES", "label_smoothing", "weight", SHARE),
     *(
@@ -167,6 +169,10 @@ PLUG_INS = [
     ("SCHEDULES", "plateau", "minimum", CHANCE),
     ("SCHEDULES", "cosine", "num_updates", AT_LEAST_1),
     ("SCHEDULES", "cosine", "final", CHANCE),
+    ("METRICS", "chrf", "char_order", whole(1, 20)),
+    ("METRICS", "chrf", "word_order", whole(0, 20)),
+    ("METRICS", "chrf", "beta", whole(1, 1_000)),
+    ("METRICS", "bleu", "smooth_value", NOT_NEGATIVE),
     ("SCORES", "coverage_fertility", "max_fertility", SCALE),
     ("SCORES", "coverage_gru", "coverage_size", whole(1, 10_000)),
     ("ALIGNMENTS", "monotonic", "initial_offset", ([-1_000.0, 1_000.0], [-1_000.1, 1_000.1])),

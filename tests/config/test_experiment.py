@@ -118,7 +118,7 @@ def test_a_format_may_be_named() -> None:
     )
 
 
-def test_paths_are_texts_that_a_file_can_have() -> None:
+def test_paths_must_be_valid_file_names() -> None:
     assert problem(run="") == "run: must not be empty"
     assert problem(run="a\0b") == "run: must not contain NUL characters"
 
@@ -192,7 +192,7 @@ def test_validation_needs_data() -> None:
     assert problem(data={"train": FILES}, training=stopping) == sentence
 
 
-def test_scheduled_sampling_rises_in_time() -> None:
+def test_scheduled_sampling_must_end_after_its_start() -> None:
     assert problem(training={"scheduled_sampling": {"start": 5, "end": 5}}) == (
         "training.scheduled_sampling.end: must be more than start (5), not 5"
     )
@@ -351,7 +351,7 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
     )
 
 
-def test_losses_with_a_key_are_set_by_it() -> None:
+def test_losses_with_their_own_key_are_refused_in_the_list() -> None:
     assert problem(training={"losses": ["r_drop"]}) == (
         "training.losses.0: 'r_drop' has a key of its own; set training.r_drop"
     )

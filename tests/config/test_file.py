@@ -100,7 +100,9 @@ class TestOverrides:
             ),
         ],
     )
-    def test_each_counts(self, overrides: list[str], message: str | None, write: Write) -> None:
+    def test_every_override_is_applied(
+        self, overrides: list[str], message: str | None, write: Write
+    ) -> None:
         if message is None:
             assert load_config(write(""), overrides).model.encoder.options["hidden_size"] == 8
         else:
@@ -150,7 +152,7 @@ class TestOverrides:
         )
         assert refused(write(""), "seed=[").startswith("override 'seed=[': line 1: not YAML")
 
-    def test_do_not_reach_into_lists(self, write: Write) -> None:
+    def test_cannot_change_elements_of_lists(self, write: Write) -> None:
         base = "run: x\ndata:\n  train: [{tsv: a}]\n"
         assert refused(write("", base=base), "data.train.tsv=b") == (
             "override 'data.train.tsv=b': data.train is a list; "
@@ -201,7 +203,7 @@ class TestExtends:
         write("extends: ../base.yaml\nseed: 2\n", "deep/middle.yaml", base="")
         assert load_config(write("extends: deep/middle.yaml\n", base="")).seed == 2
 
-    def test_circle(self, write: Write) -> None:
+    def test_circular_extends_is_refused(self, write: Write) -> None:
         write("extends: x.yaml\n", "y.yaml", base="")
         assert refused(write("extends: y.yaml\n", base="")) == (
             "y.yaml: extends: x.yaml: circular; remove one of the `extends`"
@@ -333,7 +335,7 @@ class TestDump:
         rate=st.floats(min_value=0.0, max_value=1_000.0, exclude_min=True),
         ratio=st.none() | st.floats(min_value=1.0, max_value=9.0),
     )
-    def test_any_values_come_back(
+    def test_any_values_are_read_back(
         self, tmp_path: Path, name: str, rate: float, ratio: float | None
     ) -> None:
         config = Config.model_validate(
@@ -414,7 +416,7 @@ def test_missing_option_names_the_given_file(write: Write) -> None:
     assert refused(write("", base="")) == "x.yaml: run: is missing (and 1 more)"
 
 
-def test_a_program_lays_its_options_over_all(write: Write) -> None:
+def test_options_given_in_python_override_all_others(write: Write) -> None:
     path = write("decoding: {beam_size: 7, length_penalty: {name: gnmt, alpha: 0.5}}\n")
     options = {"decoding": {"n_best": 2, "length_penalty": {"alpha": 0.7}}}
     config = load_config(path, ["decoding.n_best=3"], options)

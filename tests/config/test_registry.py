@@ -236,6 +236,24 @@ def test_a_class_from_outside_is_checked_as_one_of_the_table(things: Table, outs
     assert sentence.startswith("unknown class 'Min' of mine.py (did you mean 'Mine'?); allowed: ")
 
 
+def test_options_that_are_files_are_paths_from_home(things: Table, outside: Path) -> None:
+    class Group(Options):
+        thing: Annotated[PlugIn, things] = PlugIn(name="plain")
+
+    arguments = "file: Path, other: Path | None = None"
+    text = OUTSIDE.replace("rate: Annotated[float, Gt(0.0)] = 0.5", arguments)
+    future = "from __future__ import annotations\nfrom pathlib import Path\n"
+    outside.write_text(future + text.replace("rate)", "file, other)"))
+    allow([outside])
+    given = {"name": "mine.py:Mine", "file": "~/a"}
+    made = Group.model_validate({"thing": given}).thing
+    assert made.options == {"file": str(Path.home() / "a"), "other": None}
+    made = Group.model_validate({"thing": given | {"other": "~/b"}}).thing
+    assert made.options["other"] == str(Path.home() / "b")
+    place, _ = problem(Group, {"thing": given | {"other": "$HOME/b"}})
+    assert place == ("thing", "other")
+
+
 @pytest.mark.parametrize("is_first_pass", [True, False])
 def test_a_class_from_outside_is_refused_in_both_passes(
     things: Table, outside: Path, is_first_pass: bool

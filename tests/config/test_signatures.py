@@ -27,6 +27,11 @@ class Other:
         self.number = number
 
 
+class Hidden:
+    def __init__(self, *, number: "int | None" = None) -> None:
+        self._number = number
+
+
 POWER = reference_of(Power)
 SIZED = reference_of(Sized)
 
@@ -47,7 +52,9 @@ def test_a_class_a_partial_and_an_object_become_name_and_options(
     assert PlugIn.model_validate(given) == PlugIn.model_validate(expected)
 
 
-@pytest.mark.parametrize("given", [Sized(3), partial(Sized, 3), partial(print), Path("a")])
+@pytest.mark.parametrize(
+    "given", [Sized(3), Hidden(number=3), partial(Sized, 3), partial(print), Path("a")]
+)
 def test_other_objects_are_refused(given: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         PlugIn.model_validate(given)

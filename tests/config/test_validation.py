@@ -9,7 +9,7 @@ from nmt.build.metrics import build_metrics
 from nmt.config.experiment import Config
 from nmt.config.file import dump_config, load_config
 from nmt.config.messages import explain
-from nmt.config.validation import ValidationConfig, read_metrics
+from nmt.config.training import ValidationConfig, read_metrics
 from nmt.core.errors import ConfigError
 
 DATA = "data: {train: {source: a, target: b}, valid: {source: a, target: b}}\nrun: x\n"

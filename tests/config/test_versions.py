@@ -62,5 +62,5 @@ def test_version_1_file_by_hand_is_not_reinterpreted() -> None:
         {"attention": {"score": "dot"}, "decoder": None},
     ],
 )
-def test_all_else_is_left_to_the_checks_of_the_options(model: Any) -> None:
+def test_other_values_are_left_to_the_validation(model: Any) -> None:
     assert name_trained_score({"model": model}) == {"model": model}

@@ -15,7 +15,9 @@ from nmt.system.memory import is_out_of_memory
         (errno.EMFILE, "ulimit -n"),
         (errno.ENOMEM, "ulimit -v"),
         (errno.EROFS, "choose a folder on a writable file system"),
-        (errno.EIO, "check the disk"),
+        (errno.EIO, "check the disk, or choose a folder on another one"),
+        (errno.ENFILE, "close other programs, as the system has too many files open"),
+        (errno.EAGAIN, "raise the limit on processes (ulimit -u), or use fewer processes"),
     ],
 )
 def test_system_error_is_one_line_with_path_and_remedy(code: int, what_to_do: str) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nmt.core.errors import DataError
 from nmt.data.cache import encode_corpus
 from nmt.data.encoded_corpus import EncodedCorpus
 from nmt.data.filters import FilterReport, Filters
+from nmt.data.formats.corpus import Corpus
 from nmt.data.formats.text_pairs import TextCorpus, TsvCorpus
 
 
@@ -37,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "run" / "cache"
 
 
-def encode(files: TextCorpus, tokenizer, folder: Path, filters: Filters | None = None):
+def encode(files: Corpus[str], tokenizer, folder: Path, filters: Filters | None = None):
     return encode_corpus(files, tokenizer, tokenizer, filters=filters or Filters(), folder=folder)
 
 
@@ -53,7 +55,7 @@ def test_encodes_the_content_of_the_files(files, tokenizer, folder: Path) -> Non
     assert [path.suffix for path in entries(folder)] == [""]
 
 
-def test_a_tsv_file_and_gzip_are_corpora_too(tokenizer, folder: Path, tmp_path: Path) -> None:
+def test_tsv_and_gzip_corpora_are_encoded(tokenizer, folder: Path, tmp_path: Path) -> None:
     import gzip
 
     path = tmp_path / "train.tsv.gz"
@@ -61,6 +63,32 @@ def test_a_tsv_file_and_gzip_are_corpora_too(tokenizer, folder: Path, tmp_path: 
     corpus = encode(TsvCorpus(tsv=path), tokenizer, folder)
     assert corpus.source(0).tolist() == [5, 6]
     assert corpus.target(0).tolist() == [7]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithWeights(TsvCorpus):
+    """A corpus with two files that may be left out."""
+
+    first: "Path | None" = None
+    second: "Path | None" = None
+
+
+def test_each_file_that_is_given_determines_the_entry(
+    tokenizer, folder: Path, tmp_path: Path
+) -> None:
+    tsv, other = tmp_path / "a.tsv", tmp_path / "weights"
+    tsv.write_text("5 6\t7\n")
+    other.write_text("1\n")
+    assert WithWeights.file_options() == ["tsv", "first", "second"]
+    given: list[dict[str, Path]] = [{}, {"first": other}, {"second": other}, {"first": tsv}]
+    for number, files in enumerate(given, start=1):
+        corpus = WithWeights(tsv=tsv, **files)
+        assert corpus.paths == (tsv, *files.values())
+        encode(corpus, tokenizer, folder)
+        assert len(entries(folder)) == number
+    other.write_text("2\n")
+    encode(WithWeights(tsv=tsv, first=other), tokenizer, folder)
+    assert len(entries(folder)) == len(given) + 1
 
 
 def test_the_second_time_nothing_is_encoded(files, tokenizer, folder: Path) -> None:
@@ -162,7 +190,7 @@ def test_other_settings_or_files_are_not_a_change(
     assert warnings_of(caplog).startswith("other.tsv: changed since")
 
 
-def test_a_cache_in_which_nothing_can_be_noted_is_read(files, tokenizer, folder: Path) -> None:
+def test_unwritable_record_of_changes_is_ignored(files, tokenizer, folder: Path) -> None:
     encode(files, tokenizer, folder)
     (note,) = folder.glob("*.latest")
     note.unlink()
@@ -220,7 +248,7 @@ def change_a_byte(path: Path) -> None:
     "name",
     ["source.values", "target.offsets", "source.text.values", "report.json", "manifest.json"],
 )
-def test_damage_is_found_and_mended(
+def test_corrupted_entry_is_detected_and_encoded_again(
     damage, name: str, files, make_tokenizer, folder: Path, caplog
 ) -> None:
     tokenizer = make_tokenizer(samples=True)
@@ -400,7 +428,7 @@ def last_offset_too_large(offsets: Any) -> Any:
         put("manifest.json", sparse),
     ],
 )
-def test_an_entry_with_right_sums_and_wrong_content_is_made_again(
+def test_invalid_entry_with_valid_checksums_is_encoded_again(
     files, tokenizer, folder: Path, spoil: Spoil, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = encode(files, tokenizer, folder)

@@ -15,7 +15,7 @@ def encoded(pairs, tokenizers, folder: Path, filters: Filters | None = None) -> 
     return open_encoded(folder, *tokenizers)
 
 
-def test_tokens_of_the_pairs_that_stay(tokenizer, tmp_path: Path) -> None:
+def test_kept_pairs_have_their_tokens(tokenizer, tmp_path: Path) -> None:
     pairs = [("5 6", "7"), (" ", "8"), ("1 2 3", "4"), ("9", "10 11")]
     corpus = encoded(pairs, (tokenizer, tokenizer), tmp_path, Filters(max_length=2))
     assert len(corpus) == 2
@@ -35,7 +35,7 @@ def test_the_largest_number_of_a_vocabulary_is_kept(make_tokenizer, size, tmp_pa
     assert corpus.target(0).tolist() == [9]
 
 
-def test_blocks_make_no_difference(tokenizer, tmp_path: Path, monkeypatch) -> None:
+def test_block_size_does_not_change_the_result(tokenizer, tmp_path: Path, monkeypatch) -> None:
     pairs = [(f"{n % 7 + 4} " * (n % 5 + 1), f"{n % 3 + 4}") for n in range(100)]
     monkeypatch.setattr("nmt.data.encoded_corpus._MAX_BLOCK_PAIRS", 7)
     monkeypatch.setattr("nmt.data.encoded_corpus._MAX_BLOCK_SIZE", 25)

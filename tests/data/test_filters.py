@@ -13,7 +13,7 @@ def apply(filters: Filters, lengths: list[tuple[int, int]]) -> tuple[list[bool],
     return keep.tolist(), report
 
 
-def test_a_pair_with_an_empty_side_never_stays() -> None:
+def test_pair_with_an_empty_side_is_dropped() -> None:
     keep, report = apply(Filters(), [(0, 3), (3, 0), (0, 0), (1, 3)])
     assert keep == [False, False, False, True]
     assert report == FilterReport(num_read=4, num_empty=3)
@@ -31,7 +31,7 @@ def test_the_ratio_holds_in_both_directions() -> None:
     assert report == FilterReport(num_read=4, num_unequal=2)
 
 
-def test_of_duplicates_the_first_stays_also_across_blocks() -> None:
+def test_first_of_duplicates_is_kept_across_blocks() -> None:
     pair_filter = PairFilter(Filters(deduplicate=True))
     ones = np.ones(3, np.int64)
     keep, report = pair_filter(ones, ones, hash_pairs([("a", "b"), ("a", "c"), ("a", "b")]))

@@ -86,7 +86,7 @@ def test_other_alignments_are_another_corpus(letters: Tokenizer, tmp_path: Path)
         ("0-0\n0_0\n", r"links, line 2: '0_0' is not a link"),
     ],
 )
-def test_alignments_that_do_not_fit(
+def test_mismatched_alignments_are_refused(
     links: str, message: str, letters: Tokenizer, tmp_path: Path
 ) -> None:
     files = write(tmp_path, "ab\nab\n", "x\nx\n", links)
@@ -94,7 +94,7 @@ def test_alignments_that_do_not_fit(
         encode(files, letters, tmp_path / "cache")
 
 
-def test_alignments_need_tokens_that_stay(make_tokenizer, tmp_path: Path) -> None:
+def test_alignments_are_refused_with_sampled_subwords(make_tokenizer, tmp_path: Path) -> None:
     files = write(tmp_path, "5\n", "5\n", "0-0\n")
     tokenizer = make_tokenizer(samples=True)
     with pytest.raises(

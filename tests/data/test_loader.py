@@ -93,7 +93,7 @@ def test_resuming_gives_the_batches_of_an_uninterrupted_run(
         assert_same(list(loader.epoch(3, start)), unbroken[start:])
 
 
-def test_epochs_differ_and_come_back(tokenizer, tmp_path: Path) -> None:
+def test_epochs_differ_and_are_reproducible(tokenizer, tmp_path: Path) -> None:
     loader = loader_of([corpus_of(numbers(100), tokenizer, tmp_path)])
     first, second = (list(loader.epoch(number)) for number in (0, 1))
     assert [tensors(batch)[0].tolist() for batch in first] != [
@@ -102,7 +102,7 @@ def test_epochs_differ_and_come_back(tokenizer, tmp_path: Path) -> None:
     assert_same(list(loader.epoch(0)), first)
 
 
-def test_sampling_is_other_each_epoch(make_tokenizer, tmp_path: Path) -> None:
+def test_each_epoch_samples_other_subwords(make_tokenizer, tmp_path: Path) -> None:
     corpus = corpus_of([("5 " * 30, "6 " * 30)], make_tokenizer(samples=True), tmp_path)
     loader = loader_of([corpus])
     widths = {next(loader.epoch(epoch)).source.shape[1] for epoch in range(8)}

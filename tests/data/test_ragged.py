@@ -15,7 +15,7 @@ def as_lists(array: RaggedArray) -> list[list[int]]:
 
 
 @given(ROWS)
-def test_rows_come_back(rows: list[list[int]]) -> None:
+def test_rows_are_read_back(rows: list[list[int]]) -> None:
     array = RaggedArray.from_rows(rows, np.uint16)
     assert as_lists(array) == rows
     assert array.lengths.tolist() == [len(row) for row in rows]

@@ -32,7 +32,7 @@ def same(left: EpochTokens, right: EpochTokens) -> bool:
     )
 
 
-def test_without_sampling_the_corpus_is_given_back(tokenizer, tmp_path: Path) -> None:
+def test_without_sampling_the_corpus_is_returned(tokenizer, tmp_path: Path) -> None:
     write_encoded([("5", "6")], tokenizer, tokenizer, Filters(), tmp_path)
     corpus = open_encoded(tmp_path, tokenizer, tokenizer)
     drawn = draw_epoch(corpus, seed=1, epoch=1, num_processes=2)

@@ -174,7 +174,7 @@ def test_workers_end_soon_with_jobs_and_results_unread(work: str, way: str, tmp_
         elif way == "kill":
             process.kill()
         try:
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
     assert errors.count("Traceback") == (way != "kill"), "a worker prints nothing"

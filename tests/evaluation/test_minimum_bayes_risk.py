@@ -73,7 +73,7 @@ def test_canonically_equal_candidates_are_one(name: str) -> None:
     assert worth > 200 / 3, "each of the two counts for both"
 
 
-def test_the_middle_is_worth_most() -> None:
+def test_candidate_most_similar_to_the_others_is_chosen() -> None:
     texts = ["ein roter Hund", "ein roter Hund läuft", "roter Hund läuft", "etwas anderes"]
     worth = expected_utilities(texts, [0.25] * 4, ChrfUtility())
     assert worth.index(max(worth)) == 1

@@ -22,7 +22,7 @@ from nmt.core.batch import make_source
 from nmt.core.special_tokens import SPECIAL_SYMBOLS, UNK
 from nmt.export.beam_search import ExportableBeamSearch
 from nmt.export.exported_translator import read_hypotheses
-from nmt.export.onnx_graph import ShortlistGraph, make_graph
+from nmt.export.onnx_graph import ShortlistGraph, TranslationGraph, make_graph
 from nmt.inference.shortlist import Shortlist
 from nmt.nn import int8 as quantization
 from nmt.nn.model import Model
@@ -70,7 +70,7 @@ def run_file(
     source, lengths = make_source(sources)
     given = {"source": source.numpy(), "source_lengths": lengths.numpy()}
     given |= {"beam_size": np.array(beam_size), "n_best": np.array(n_best)}
-    return read_hypotheses(*session.run(None, given))
+    return read_hypotheses(session.run(None, given))
 
 
 def run_search(
@@ -79,7 +79,9 @@ def run_search(
     source, lengths = make_source(sources)
     search = BeamSearch(beam_size, n_best, Scoring(GNMTPenalty()), Rules(LIMITS))
     with torch.inference_mode():
-        return search(Stepper(model.step), model.read(source, lengths), Request(lengths))
+        return search(
+            Stepper(model.step), model.start(model.encode(source, lengths)), Request(lengths)
+        )
 
 
 def assert_same(
@@ -97,7 +99,9 @@ def assert_same(
 
 def each_part(form: dict[str, dict[str, Any] | None]) -> None:
     model = make_model(form)
-    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    proto = make_graph(
+        TranslationGraph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS)), VOCABULARY, None
+    )
     for count, beam_size, n_best in ((1, 1, 1), (1, 4, 2), (30, 4, 1), (30, 1, 1), (12, 6, 6)):
         sources = make_sources(count)
         assert_same(
@@ -111,7 +115,9 @@ def int8() -> None:
     vars(quantization)["_SMALLEST_WEIGHT"] = 0  # so that all are quantised
     model = make_model({})
     model.quantize()
-    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    proto = make_graph(
+        TranslationGraph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS)), VOCABULARY, None
+    )
     loops = [node for node in nodes(proto.graph) if node.op_type == "Loop"]
     steps = [node for loop in loops for body in loop.attribute for node in nodes(body.g)]
     for kinds in ({node.op_type for node in nodes(proto.graph)}, {node.op_type for node in steps}):
@@ -135,7 +141,9 @@ def weights_are_shared() -> None:
     The projection uses it too or, as torch's exporter will have it, has it once more, turned.
     """
     model = make_model({})
-    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, None)
+    proto = make_graph(
+        TranslationGraph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS)), VOCABULARY, None
+    )
     table = [item for item in proto.graph.initializer if list(item.dims) == [VOCABULARY, 12]]
     turned = [item for item in proto.graph.initializer if list(item.dims) == [12, VOCABULARY]]
     assert len(table) == 1
@@ -158,7 +166,9 @@ def a_shortlist() -> None:
     subset, allowed = shortlist.choose(sources, [Constraints()] * len(sources))
     tokens, mask = candidates(make_source(sources)[0])
     assert torch.equal(tokens, subset.tokens) and torch.equal(mask, allowed.mask)
-    proto = make_graph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS), VOCABULARY, candidates)
+    proto = make_graph(
+        TranslationGraph(model, ExportableBeamSearch(GNMTPenalty(), LIMITS)), VOCABULARY, candidates
+    )
     together = run_file(proto, sources, 3, 1)
     for source, (best,), row in zip(sources, together, allowed.mask, strict=True):
         assert set(best.tokens) <= set(subset.tokens[row].tolist())
@@ -174,13 +184,15 @@ def other_limits() -> None:
         LengthLimits(min_length=2, max_length=40, min_length_ratio=0.7, max_length_ratio=1.3),
         LengthLimits(max_length=9, max_length_ratio=None),
     ):
-        proto = make_graph(model, ExportableBeamSearch(WordReward(), limits), VOCABULARY, None)
+        proto = make_graph(
+            TranslationGraph(model, ExportableBeamSearch(WordReward(), limits)), VOCABULARY, None
+        )
         for count in (3, 25):
             sources = make_sources(count)
             source, lengths = make_source(sources)
             search = BeamSearch(4, 4, Scoring(WordReward()), Rules(limits))
             with torch.inference_mode():
-                state = model.read(source, lengths)
+                state = model.start(model.encode(source, lengths))
                 expected = search(Stepper(model.step), state, Request(lengths))
             assert_same(run_file(proto, sources, 4, 4), expected, tolerance=1e-3)
 

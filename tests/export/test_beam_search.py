@@ -93,7 +93,7 @@ def test_search_waits_for_a_hypothesis_that_wins_by_length(random_model, kind):
     assert (best.tokens, best.score) == ((first, second, third), -0.25)
 
 
-def test_sentences_that_are_done_leave(random_model):
+def test_finished_sentences_leave_the_batch(random_model):
     limits = LengthLimits(min_length_ratio=1.0, max_length=60)
     sentences, lengths = list(range(40)), list(range(1, 41))
     beam = ExportableBeamSearch(AveragePenalty(), limits)
@@ -113,7 +113,7 @@ def test_minimum_length_overrides_the_maximum(random_model):
     assert [len(each) for each in tokens] == [21, 36]
 
 
-def test_eight_sentences_go_on_to_the_end_together(random_model):
+def test_small_batches_are_not_reduced(random_model):
     limits = LengthLimits(min_length_ratio=1.0, max_length=60)
     for count, together in ((8, True), (9, False)):
         lengths = list(range(1, 5 * count, 5))

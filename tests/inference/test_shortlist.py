@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nmt.build.model import build_model
+from nmt.build.tokenizers import Tokenizers
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import ModelConfig
 from nmt.core.errors import RunError
@@ -26,6 +27,7 @@ from nmt.word_alignment.ibm1 import Lexicon
 
 SIZE = 60
 TOKENIZER = WordTrainer(Normalizer()).train(lambda: iter([" ".join(f"w{i}" for i in range(56))]))
+TOKENIZERS = Tokenizers(TOKENIZER, TOKENIZER)
 
 
 def random_lexicon(seed: int = 1, num_candidates: int = 5) -> Lexicon:
@@ -45,7 +47,7 @@ def tokens_of(shortlist: Shortlist, source: Sequence[int], constraint: Constrain
     return set(subset.tokens[allowed.mask[0]].tolist())
 
 
-def test_what_is_on_it() -> None:
+def test_shortlist_has_candidates_and_frequent_tokens() -> None:
     lexicon = random_lexicon()
     shortlist = Shortlist(lexicon, num_candidates=3, num_frequent=2, copies=False)
     common = {*range(len(SPECIAL_SYMBOLS)), 4, 5}
@@ -141,19 +143,19 @@ def test_sentence_does_not_depend_on_its_batch() -> None:
 def test_a_lexicon_is_kept_in_a_run(tmp_path: Path) -> None:
     run, lexicon = RunDirectory(tmp_path), random_lexicon()
     with pytest.raises(RunError, match=r"has no lexicon.*`nmt lexicon"):
-        load_lexicon(run, TOKENIZER, TOKENIZER)
-    save_lexicon(run, lexicon, TOKENIZER, TOKENIZER)
-    loaded = load_lexicon(run, TOKENIZER, TOKENIZER)
+        load_lexicon(run, TOKENIZERS)
+    save_lexicon(run, lexicon, TOKENIZERS)
+    loaded = load_lexicon(run, TOKENIZERS)
     for name in ("candidates", "probabilities", "frequent"):
         assert np.array_equal(getattr(loaded, name), getattr(lexicon, name))
     other = WordTrainer(Normalizer()).train(lambda: iter(["a b"]))
     with pytest.raises(
         RunError, match=r"lexicon: not a lexicon .* \(it was made with another tokenizer\)"
     ):
-        load_lexicon(run, other, TOKENIZER)
+        load_lexicon(run, Tokenizers(other, TOKENIZER))
     (run.lexicon / "model.safetensors").write_bytes(b"x")
     with pytest.raises(RunError, match=r"corrupted.* make it again with `nmt lexicon"):
-        load_lexicon(run, TOKENIZER, TOKENIZER)
+        load_lexicon(run, TOKENIZERS)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,6 @@ def test_a_lexicon_of_impossible_numbers_is_refused(
 ) -> None:
     run, lexicon = RunDirectory(tmp_path), random_lexicon()
     getattr(lexicon, name)[-1] = value
-    save_lexicon(run, lexicon, TOKENIZER, TOKENIZER)
+    save_lexicon(run, lexicon, TOKENIZERS)
     with pytest.raises(RunError, match=rf"lexicon: not a lexicon of this run \({misfit}\)"):
-        load_lexicon(run, TOKENIZER, TOKENIZER)
+        load_lexicon(run, TOKENIZERS)

@@ -166,7 +166,7 @@ def test_blank_text_becomes_empty(translator):
         assert translation.alignment.links == frozenset()
 
 
-def test_no_lines_at_all(translator):
+def test_no_lines_give_no_translations(translator):
     assert translator.translate([]) == []
     assert list(translator.score([])) == []
     assert list(translator.align([])) == []
@@ -273,7 +273,7 @@ def test_batches_of_any_size_give_the_same(translator):
         assert alone.hypotheses[0].score == pytest.approx(together.hypotheses[0].score, abs=1e-4)
 
 
-def test_windows_change_nothing(translator, monkeypatch):
+def test_windows_do_not_change_translations(translator, monkeypatch):
     lines = random_lines(20)
     together = texts(translator.translate(lines))
     monkeypatch.setattr(inputs, "_MOST_ITEMS", 3)
@@ -287,7 +287,7 @@ def test_a_stream_is_endless_and_read_as_wanted(translator, monkeypatch):
     assert found == texts(translator.translate(["w1 w2"] * 7))
 
 
-def test_the_first_of_several_is_the_only_one_of_one(tokenizer):
+def test_first_of_n_best_equals_the_single_translation(tokenizer):
     lines = random_lines(30)
     several = make_translator(tokenizer, n_best=3).translate(lines)
     for one, three in zip(make_translator(tokenizer).translate(lines), several, strict=True):
@@ -464,7 +464,7 @@ def test_decoding_can_differ_from_that_of_the_run(translator, tmp_path):
     assert [len(hypothesis.tokens) for hypothesis in found.hypotheses] == [4, 4]
 
 
-def test_a_search_that_cannot_be_is_refused_before_the_model_is_read(translator, tmp_path):
+def test_invalid_search_is_refused_before_the_model_is_read(translator, tmp_path):
     run = save_run(translator, tmp_path / "run")
     shutil.rmtree(run.checkpoints)
     decoding = DecodingConfig.model_validate({"search": "greedy", "n_best": 2})
@@ -633,7 +633,7 @@ def test_constraint_lost_in_the_second_search_is_named(tokenizer, translator, ca
     assert lost == [f"{begun} '{word}'" for word in ("w2", "w1", "w8")]
 
 
-def test_the_last_word_of_a_prefix_may_go_on():
+def test_last_word_of_a_prefix_may_continue():
     text = ["one t-shirt", "two shirts", "a yellow-shirt (shirt)", "on to one onto one"] * 3
     pieces = SentencePieceTrainer(Normalizer(), vocabulary_size=36).train(lambda: iter(text))
     translator = make_translator(pieces, n_best=3)
@@ -863,7 +863,7 @@ def test_workers_share_the_threads(translator, monkeypatch):
         made.assert_called_once_with(translator.runner, 3, num_threads=2)
 
 
-def test_workers_are_for_the_cpu(translator):
+def test_workers_are_refused_on_a_gpu(translator):
     on_gpu = computing(translator, device=torch.device("cuda"))
     with (
         pytest.raises(ConfigError, match="--workers: only supported on the CPU, not on"),

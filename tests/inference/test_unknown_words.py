@@ -24,7 +24,7 @@ LOOKS = np.array(
 TARGET = EncodedWords([UNK, 7, UNK], ["⁇", "sieht", "⁇."], [0, 1, 2])
 
 
-def test_the_source_word_that_was_looked_at_most_is_copied() -> None:
+def test_most_attended_source_word_is_copied() -> None:
     assert replace_unknown(TARGET, SOURCE, LOOKS, {}) == ["Zorp", "sieht", "Glimm."]
     known = {"zorp": "Zorpel", "Glimm": "der Glimmer"}
     assert replace_unknown(TARGET, SOURCE, LOOKS, known) == ["Zorpel", "sieht", "der Glimmer."]

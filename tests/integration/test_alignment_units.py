@@ -93,7 +93,10 @@ def test_a_gold_alignment_of_words_that_were_split_is_warned_of(
         "--gold",
         tmp_path / "gold",
     )
-    assert "if so, give --alignment-units words" in nmt(*given).err
+    assert (
+        "but some words were split into characters; if so, give --alignment-units words"
+        in nmt(*given).err
+    )
     assert "seem to count words" not in nmt(*given, "--alignment-units", "words").err
 
 

@@ -52,7 +52,7 @@ def test_guided_attention_follows_the_links(nmt: Command, in_corpus: Path, train
     assert guided < 10 and guided < free / 2, (guided, free)
 
 
-def test_alignments_that_do_not_fit(nmt: Command, in_corpus: Path) -> None:
+def test_mismatched_alignments_are_refused(nmt: Command, in_corpus: Path) -> None:
     lines = Path("train.align").read_text().splitlines(keepends=True)
     given = ("data.train.alignments=some.align", "training.guided_attention.weight=1")
     for content, parts in [
@@ -115,7 +115,7 @@ def test_alignment_is_refused_without_attention(
         (["model.attention=null", "training.coverage_loss=1"], ["coverage_loss", "attention"]),
     ],
 )
-def test_combinations_that_cannot_be(
+def test_unsupported_combinations_are_refused(
     options: list[str], parts: list[str], nmt: Command, in_corpus: Path
 ) -> None:
     nmt("check", "tiny.yaml", *options).assert_refused(*parts)
@@ -218,7 +218,9 @@ def test_weights_are_written_as_arrays(nmt: Command, in_corpus: Path, trained: P
             ]
 
 
-def test_alignments_that_cannot_be_had(nmt: Command, in_corpus: Path, trained: Path) -> None:
+def test_invalid_alignment_options_are_refused(
+    nmt: Command, in_corpus: Path, trained: Path
+) -> None:
     given = ("align", trained / "runs/tiny", "--source", "test.en", "--target", "test.de")
     nmt(*given, "--format", "npz").assert_refused(
         "--format npz: needs an output file; give -o FILE.npz"

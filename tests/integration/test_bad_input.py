@@ -44,7 +44,7 @@ def test_a_folder_in_the_place_of_a_corpus(train: Any) -> None:
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
 def test_a_corpus_without_permission(split: str, train: Any, forbid: Any) -> None:
     forbid(f"{split}.en")
-    train().assert_refused(f"{split}.en: no permission to read it")
+    train().assert_refused(f"{split}.en: no permission to read it; change the permissions")
     assert not Path("runs/new").exists()
 
 
@@ -93,12 +93,14 @@ def test_a_vocabulary_larger_than_the_text_gives(train: Any) -> None:
     assert not Path("runs/new").exists()
 
 
-def test_a_tsv_line_without_a_tab(train: Any) -> None:
+def test_tsv_line_without_a_tab_is_refused(train: Any) -> None:
     Path("pairs.tsv").write_text("one .\teins .\ntwo . zwei .\n")
     train("data.train=[{tsv: pairs.tsv}]").assert_refused("pairs.tsv, line 2: must have one tab")
 
 
-def test_training_in_8_bits(nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_with_int8_is_refused(
+    nmt: Any, in_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cpu._is_vnni_supported", lambda: True)
     reason = "precision: 'int8' is only supported for translation"
     nmt("train", "tiny.yaml", "run=runs/new", "precision=int8").assert_refused(reason)
@@ -216,7 +218,7 @@ def test_existing_run_is_not_overwritten(nmt: Any, in_copy: Path, snapshot: Any)
         "tokenizer={name: sentencepiece, vocabulary_size: 30000, shared: true}",
     ],
 )
-def test_overwrite_deletes_nothing_until_the_data_is_in_order(
+def test_overwrite_deletes_nothing_before_the_data_is_valid(
     mistake: str, nmt: Any, in_copy: Path, snapshot: Any
 ) -> None:
     before = snapshot(in_copy)
@@ -232,7 +234,7 @@ def test_overwrite_keeps_a_folder_that_is_not_a_run(nmt: Any, in_copy: Path, sna
     assert snapshot(in_copy) == before
 
 
-def test_nothing_to_resume(nmt: Any, in_copy: Path) -> None:
+def test_resume_without_a_run_is_refused(nmt: Any, in_copy: Path) -> None:
     nmt("train", "tiny.yaml", "run=runs/new", "--resume").assert_refused(
         "runs/new", "leave --resume out to start a run"
     )
@@ -566,7 +568,7 @@ def test_pictures_that_cannot_be_drawn(
     ).assert_refused("tiny.yaml: is not a folder; choose another one")
 
 
-def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
+def test_invalid_gold_alignments_are_refused(nmt: Any, in_copy: Path) -> None:
     arguments = ("align", "runs/tiny", "--source", "test.en", "--target", "test.de", "-o", "out")
     nmt(*arguments, "--gold", "none").assert_refused("none: no such file")
     spoil("test.align", lambda text: b"0-0 1_1\n" + text)
@@ -592,7 +594,7 @@ def test_gold_alignments_that_cannot_be(nmt: Any, in_copy: Path) -> None:
         ("seed", ["seed", "key=value"]),
     ],
 )
-def test_options_that_cannot_be(
+def test_invalid_options_are_refused(
     override: str, parts: list[str], nmt: Any, in_trained: Path
 ) -> None:
     nmt("train", "tiny.yaml", "run=runs/new", override).assert_refused(*parts)
@@ -619,7 +621,9 @@ def test_invalid_configurations_are_refused(
 
 
 @pytest.mark.parametrize("words", [("test.en", "runs/tiny"), ("test.en", "test.de", "runs/tiny")])
-def test_a_run_behind_its_input(words: tuple[str, ...], nmt: Any, in_trained: Path) -> None:
+def test_run_given_after_its_input_is_refused(
+    words: tuple[str, ...], nmt: Any, in_trained: Path
+) -> None:
     nmt("translate", *words).assert_refused(
         "runs/tiny: is a run, which must come first; write `nmt translate runs/tiny test.en`"
     )

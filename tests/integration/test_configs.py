@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
-def test_there_are_some() -> None:
+def test_configs_are_found() -> None:
     assert CONFIGS
 
 

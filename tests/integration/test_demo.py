@@ -51,7 +51,7 @@ def test_a_tour_in_an_empty_folder(
     outcomes = []
 
     def run(command: list[str], check: bool) -> SimpleNamespace:
-        assert command[:3] == [sys.executable, "-m", "nmt"]
+        assert command[:3] == [sys.executable, "-Pm", "nmt"]
         outcomes.append(nmt(*command[3:]))
         return SimpleNamespace(returncode=outcomes[-1].code)
 

@@ -17,8 +17,8 @@ import pytest
 from nmt.config.decoding import DecodingConfig
 from nmt.core.errors import RunError
 from nmt.export.exported_translator import ExportedTranslator, read_hypotheses
-from nmt.export.exporter import _EXPORTED
-from nmt.export.onnx_file import METADATA_KEY
+from nmt.export.exporter import _EXPORTED, _write
+from nmt.export.onnx_file import METADATA_KEY, ExportMetadata
 from nmt.search.hypothesis import Hypothesis
 from tests.inference.test_forking import in_forked_child
 from tests.integration.conftest import Command
@@ -123,13 +123,11 @@ def test_progress_is_reported_with_each_batch(exported: Path, num_threads: int) 
     assert told == [1, 1, 1, 1, 1, 1, 3], "the last are the lines without text"
 
 
-def test_the_bar_moves_with_it(
+def test_progress_bar_follows_the_batches(
     nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bar = Mock()
-    monkeypatch.setattr(
-        "nmt.cli.translate_exported.progress_bar", lambda *_, **__: nullcontext(bar)
-    )
+    monkeypatch.setattr("nmt.cli.inputs.progress_bar", lambda *_, **__: nullcontext(bar))
     (tmp_path / "in").write_bytes(INPUT)
     words = ("translate", exported, tmp_path / "in", "-o", tmp_path / "out")
     assert nmt(*words, "--batch-tokens", 5).code == 0
@@ -146,7 +144,7 @@ def test_it_runs_without_this_package(exported: Path) -> None:
     assert found == [item.text for item in translator.translate(["one two three", "nine"])]
 
 
-def test_in_python(exported: Path) -> None:
+def test_exported_model_translates_in_python(exported: Path) -> None:
     translator = ExportedTranslator.open(exported, beam_size=4, n_best=2)
     first, nothing = translator.translate(["one two .", " "])
     assert len(first.texts) == 2 and first.hypotheses[0].score >= first.hypotheses[1].score
@@ -239,13 +237,13 @@ def test_without_onnx_runtime(
     nmt("translate", exported, stdin=INPUT).assert_refused("pip install onnxruntime")
 
 
-def test_numbers_that_are_none() -> None:
+def test_nan_scores_are_refused() -> None:
     scores = np.array([[-1.0, -np.inf], [np.nan, np.nan]], np.float32)
     ones, tokens = np.ones((2, 2), np.int64), np.full((2, 2, 3), 7)
-    (first,) = read_hypotheses(scores[:1], scores[:1], ones[:1], tokens[:1])
+    (first,) = read_hypotheses([scores[:1], scores[:1], ones[:1], tokens[:1]])
     assert first == [Hypothesis((7,), -1.0, -1.0)]
     with pytest.raises(RunError, match="exported model: computes NaN; export another"):
-        read_hypotheses(scores, scores, ones, tokens)
+        read_hypotheses([scores, scores, ones, tokens])
 
 
 @pytest.mark.slow
@@ -268,6 +266,18 @@ def test_int8_with_a_shortlist(nmt: Command, in_copy: Path) -> None:
 
 def test_every_option_of_decoding_is_known() -> None:
     assert set(_EXPORTED) <= DecodingConfig.model_fields.keys()
+
+
+def test_too_large_model_is_not_written(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = onnx.load(exported)
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = ExportMetadata.from_json(texts[METADATA_KEY], exported)
+    monkeypatch.setattr("nmt.export.exporter.MAX_BYTES", 1000)
+    with pytest.raises(RunError, match=r"^export: 0\.\d GB, above 2 GB; use a smaller model$"):
+        _write(model, metadata, tmp_path / "out.onnx")
+    assert os.listdir(tmp_path) == []
 
 
 def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path) -> None:
@@ -297,7 +307,26 @@ def test_invalid_files_are_refused(nmt: Command, exported: Path, tmp_path: Path)
         nmt("translate", other, stdin=b"one\n").assert_refused("export it again", reason)
     onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(unknown)})
     onnx.save(model, other)
-    nmt("translate", other, stdin=b"one\n").assert_refused("a tokenizer 'magic'")
+    nmt("translate", other, stdin=b"one\n").assert_refused("tokenizer 'magic' is not supported")
+
+
+def test_a_file_never_imports_a_plugin_by_itself(
+    nmt: Command, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("open('mark', 'w').close()\nclass Mine: ...\n")
+    model = onnx.load(exported)
+    fields = json.loads(model.metadata_props[0].value)
+    fields["source"]["plugin"] = "mine.py:Mine"
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(fields)})
+    onnx.save(model, "mine.onnx")
+    translate = ("translate", "mine.onnx")
+    nmt(*translate, stdin=b"one\n").assert_refused("mine.onnx: 'mine.py:Mine'", "add --plugin mine")
+    assert not (tmp_path / "mark").exists()
+    nmt(*translate, "--plugin", "mine.py", stdin=b"one\n").assert_refused(
+        "mine.onnx: 'mine.py:Mine' is not a complete Tokenizer; extend nmt.text.tokenizer.Tokenizer"
+    )
+    assert (tmp_path / "mark").exists()
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from nmt.core.errors import ConfigError
 from nmt.system.memory import peak_memory, reset_peak_memory
 
 EXTREMES: dict[type, list[str]] = {
-    int: ["1000000000", "1000000000000000000"],
-    float: ["1e308", "1e-300"],
+    int: ["1000000000", "1000000000000000000", str(10**160)],
+    float: ["1e308", "1e-300", "1e-320", "-0.0", str(10**160)],
 }
 GROUPS = {  # of options that are null, and options that some need
     "training.scheduled_sampling.": ["training.scheduled_sampling={}"],
@@ -80,6 +80,61 @@ def test_every_number_is_refused_in_one_line_or_loads(in_trained: Path) -> None:
     messages = [text for text in map(message, given) if text is not None]
     assert len(messages) > 70
     assert not [text for text in messages if "\n" in text]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (
+            "training.schedule.warmup=1" + 160 * "0",
+            "must be at most 1,000,000,000,000,000,000, not",
+        ),
+        (
+            "training.schedule={name: cosine, num_updates: 1" + 20 * "0" + "}",
+            "num_updates: must be",
+        ),
+        ("training.max_updates=1000000000000000001", "must be at most 1,000,000,000,000,000,000"),
+        (
+            "training.validation.metrics={name: chrf, char_order: 21}",
+            "must be at most 20, not '21'",
+        ),
+        (
+            "training.validation.metrics={name: chrf, word_order: 21}",
+            "must be at most 20, not '21'",
+        ),
+        (
+            "training.validation.metrics={name: chrf, beta: 1001}",
+            "must be at most 1,000, not '1001'",
+        ),
+        ("training.validation.metrics={name: bleu, smooth_value: 1e308}", "must be at most 1,000"),
+    ],
+)
+def test_numbers_that_overflow_are_refused(option: str, sentence: str, in_trained: Path) -> None:
+    text = message([option])
+    assert text is not None
+    assert sentence in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    "option", ["weight_decay: 1.1e9", "weight_decay: 1e308", "betas: [0.9, 1e308]"]
+)
+def test_numbers_of_an_optimizer_of_torch_are_bounded(
+    option: str, nmt: Any, in_trained: Path
+) -> None:
+    optimizer = f"training.optimizer={{name: torch.optim:NAdam, learning_rate: 1e-3, {option}}}"
+    nmt("check", "tiny.yaml", optimizer, "--plugin", "torch.optim").assert_refused(
+        "must be at most 1,000,000,000, not"
+    )
+
+
+def test_the_largest_numbers_that_are_allowed_are_scored(nmt: Any, in_trained: Path) -> None:
+    metrics = (
+        "{name: chrf, char_order: 20, word_order: 20, beta: 1000},"
+        "{name: bleu, smooth_method: floor, smooth_value: 1000}"
+    )
+    outcome = nmt("evaluate", "runs/tiny", "--metrics", metrics)
+    assert outcome.code == 0, outcome.err
+    assert "inf" not in outcome.out and "nan" not in outcome.out
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,45 @@ def test_a_resumed_run_continues_bit_for_bit(nmt: Command, corpus: Path) -> None
     assert once == twice
 
 
+SIGNED = """
+import math
+
+from nmt.training.optim.schedule import Schedule
+
+
+class Signed(Schedule):
+    lowest = math.inf
+    sign = -1.0
+
+    def after_warmup(self, update):
+        self.sign = -self.sign
+        return 1.0 + 0.5 * self.sign
+
+    def state(self):
+        return {"lowest": self.lowest, "sign": self.sign}
+
+    def restore(self, state, update):
+        self.lowest, self.sign = state["lowest"], state["sign"]
+"""
+
+
+def test_the_state_of_a_schedule_may_be_negative_or_infinite(nmt: Command, corpus: Path) -> None:
+    (corpus / "signed.py").write_text(SIGNED)
+    options = ["training.schedule=signed.py:Signed", "training.checkpoints.every=1"]
+    for run, updates in (("runs/once", 5), ("runs/twice", 2), ("runs/twice", 5)):
+        resume = ["--resume"] if (corpus / run).exists() else []
+        last = f"training.max_updates={updates}"
+        outcome = nmt(
+            "train", "tiny.yaml", f"run={run}", last, *options, *resume, "--plugin", "signed.py"
+        )
+        assert outcome.code == 0, outcome.err
+    once, twice = (
+        (corpus / run / "checkpoints/last/model.safetensors").read_bytes()
+        for run in ("runs/once", "runs/twice")
+    )
+    assert once == twice
+
+
 def test_an_optimizer_of_torch_resumes_bit_for_bit(nmt: Command, corpus: Path) -> None:
     optimizer = "{name: torch.optim:NAdam, learning_rate: 1e-3, betas: [0.8, 0.9]}"
     options = [f"training.optimizer={optimizer}", "--plugin", "torch.optim"]

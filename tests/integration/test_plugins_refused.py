@@ -3,14 +3,18 @@
 import contextlib
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nmt.cli.main import COMMANDS
 from tests.integration.conftest import Command, run_nmt
 from tests.integration.test_plugins import OUTSIDE
+from tests.integration.test_ranks import TORCHRUN
 
 # A file that leaves a mark when it is imported, with all parts that the run below uses.
 MARK = """
@@ -57,42 +61,42 @@ def here(with_plugin: Path) -> Iterator[Path]:
         yield with_plugin
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("train", "mine.yaml", "run=runs/new"),
-        ("check", "mine.yaml"),
-        ("train", "mine.yaml", "--resume"),
-        ("train", "extending.yaml"),
-        ("check", "inherited.yaml"),
-        ("train", "tiny.yaml", f"model.attention.score={SCORE}", "run=runs/new"),
-        ("check", "tiny.yaml", f"model.attention.score={SCORE}"),
-        ("check", "tiny.yaml", f"model.attention.score={{name: {SCORE}, power: 3}}"),
-        ("check", "tiny.yaml", f"training.validation.metrics=[bleu, {SCORE}]"),
-        ("train", "tiny.yaml", "start_from=runs/mine", "run=runs/new"),
-        ("check", "tiny.yaml", "start_from=runs/mine"),
-        ("train", "tiny.yaml", "tokenizer.source_path=runs/mine/tokenizer/source", "run=runs/new"),
-        ("check", "tiny.yaml", "tokenizer.source_path=runs/mine/tokenizer/source"),
-        ("translate", "runs/mine"),
-        ("translate", "runs/version_1"),
-        ("translate", "runs/tiny", "--ensemble", "runs/mine"),
-        ("translate", "runs/tiny", "--search", SCORE),
-        ("translate", "runs/tiny", "--length-penalty", SCORE),
-        ("translate", "runs/tiny", "--set", f"coverage_penalty={SCORE}"),
-        ("evaluate", "runs/mine"),
-        ("evaluate", "runs/tiny", "--metrics", f"bleu,{SCORE}"),
-        ("tune", "runs/mine"),
-        ("tune", "runs/tiny", "--length-penalties", f"none,{SCORE}"),
-        ("tune", "runs/tiny", "--coverage-penalties", f"none,{SCORE}"),
-        ("score", "runs/mine", *PAIR),
-        ("rescore", "runs/mine", "--source", "test.en", "--n-best", "n-best.txt"),
-        ("align", "runs/mine", *PAIR),
-        ("align", "runs/tiny", "--reverse", "runs/mine", *PAIR),
-        ("lexicon", "runs/mine"),
-        ("export", "runs/mine", "-o", "mine.onnx"),
-    ],
-    ids=" ".join,
-)
+# Every command, with the plug-in in each place that may name one.
+WORDS = [
+    ("train", "mine.yaml", "run=runs/new"),
+    ("check", "mine.yaml"),
+    ("train", "mine.yaml", "--resume"),
+    ("train", "extending.yaml"),
+    ("check", "inherited.yaml"),
+    ("train", "tiny.yaml", f"model.attention.score={SCORE}", "run=runs/new"),
+    ("check", "tiny.yaml", f"model.attention.score={SCORE}"),
+    ("check", "tiny.yaml", f"model.attention.score={{name: {SCORE}, power: 3}}"),
+    ("check", "tiny.yaml", f"training.validation.metrics=[bleu, {SCORE}]"),
+    ("train", "tiny.yaml", "start_from=runs/mine", "run=runs/new"),
+    ("check", "tiny.yaml", "start_from=runs/mine"),
+    ("train", "tiny.yaml", "tokenizer.source_path=runs/mine/tokenizer/source", "run=runs/new"),
+    ("check", "tiny.yaml", "tokenizer.source_path=runs/mine/tokenizer/source"),
+    ("translate", "runs/mine"),
+    ("translate", "runs/version_1"),
+    ("translate", "runs/tiny", "--ensemble", "runs/mine"),
+    ("translate", "runs/tiny", "--search", SCORE),
+    ("translate", "runs/tiny", "--length-penalty", SCORE),
+    ("translate", "runs/tiny", "--set", f"coverage_penalty={SCORE}"),
+    ("evaluate", "runs/mine"),
+    ("evaluate", "runs/tiny", "--metrics", f"bleu,{SCORE}"),
+    ("tune", "runs/mine"),
+    ("tune", "runs/tiny", "--length-penalties", f"none,{SCORE}"),
+    ("tune", "runs/tiny", "--coverage-penalties", f"none,{SCORE}"),
+    ("score", "runs/mine", *PAIR),
+    ("rescore", "runs/mine", "--source", "test.en", "--n-best", "n-best.txt"),
+    ("align", "runs/mine", *PAIR),
+    ("align", "runs/tiny", "--reverse", "runs/mine", *PAIR),
+    ("lexicon", "runs/mine"),
+    ("export", "runs/mine", "-o", "mine.onnx"),
+]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
 def test_nothing_is_imported_without_plugin(
     words: tuple[str, ...], nmt: Command, here: Path
 ) -> None:
@@ -103,6 +107,42 @@ def test_nothing_is_imported_without_plugin(
     assert not (here / "mark").exists()
     assert not (here / "__pycache__").exists()
     assert not (here / "runs/new").exists()
+
+
+def test_no_command_is_left_out() -> None:
+    assert {words[0] for words in WORDS} | {"demo"} == set(COMMANDS)
+
+
+def test_the_demo_imports_nothing(
+    nmt: Command, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setattr("nmt.cli.demo._SIZES", {"train": 60, "valid": 5, "test": 5})
+    for name in ("mine.py", "yaml.py"):  # the second one hides a module that commands import
+        shutil.copy(here / "mine.py", tmp_path / name)
+    with contextlib.chdir(tmp_path):  # monkeypatch would return to the folder of `here`, too late
+        assert nmt("demo", f"model.attention.score={SCORE}").code == 2
+    (line,) = (line for line in capfd.readouterr().err.splitlines() if "nmt: error: " in line)
+    assert ADVICE in line
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "mine.yaml", "run=runs/new"),
+        ("translate", "runs/mine", "test.en", "-o", "out.de"),
+    ],
+    ids=" ".join,
+)
+def test_processes_of_torchrun_import_nothing(words: tuple[str, ...], here: Path) -> None:
+    command = [*TORCHRUN, "2", "-m", "nmt", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode != 0
+    (line,) = (line for line in ended.stderr.splitlines() if line.startswith("nmt: error: "))
+    assert ADVICE in line
+    assert not (here / "mark").exists()
+    assert not (here / "runs/new").exists()
+    assert not (here / "out.de").exists()
 
 
 def test_the_message_names_the_place_and_what_to_do(nmt: Command, here: Path) -> None:

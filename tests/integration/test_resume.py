@@ -213,7 +213,7 @@ def send_at(patch: pytest.MonkeyPatch, update: int, number: signal.Signals) -> N
     patch.setattr(TrainingState, "learning_rate", sends)
 
 
-def test_a_signal_breaks_a_validation_off(
+def test_signal_interrupts_a_validation(
     corpus: Path, unbroken: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(corpus, "signal-validation")
@@ -565,7 +565,7 @@ def test_new_run_is_prepared_and_logged_once(
     assert run.train("training.max_updates=2", *["--overwrite"] * overwrite) == 0
     assert drawn == [1]
     for told in (capsys.readouterr().err, (run.path / "train.log").read_text()):
-        assert told.count("training the sentencepiece tokenizer") == 1
+        assert told.count("training the tokenizer of both sides (sentencepiece)") == 1
         assert told.count(f"{NUM_PAIRS} of {NUM_PAIRS} pairs kept") == 1
 
 
@@ -620,7 +620,7 @@ def test_before_its_first_validation_a_run_has_no_best_checkpoint(
     ],
     ids=["schedule", "search", "weight", "tensorboard"],
 )
-def test_overwrite_deletes_nothing_until_all_is_known_to_be_right(
+def test_overwrite_deletes_nothing_before_all_checks_pass(
     mistake: list[str], unbroken: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
@@ -631,7 +631,7 @@ def test_overwrite_deletes_nothing_until_all_is_known_to_be_right(
 
 
 @pytest.mark.parametrize("options", [[], ["--overwrite"], ["--resume"]])
-def test_of_a_run_that_another_process_trains_in_nothing_is_touched(
+def test_run_used_by_another_process_is_not_changed(
     options: list[str], corpus: Path, snapshot: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(corpus, f"held{''.join(options)}")

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.test_plugins import OUTSIDE
+
 NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
@@ -128,7 +130,7 @@ def test_a_line_that_was_cut_is_translated_again(
     assert (Path("out").read_bytes(), Path("aligned").read_bytes()) == expected
 
 
-def test_a_partial_file_that_is_gone_is_begun_again(
+def test_missing_partial_file_is_started_again(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
     write_input(Path("input.en"), 40)
@@ -184,6 +186,27 @@ def test_other_models_options_and_inputs_are_refused(
     )
 
 
+def test_a_changed_plugin_is_another_model(
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
+) -> None:
+    shutil.copy(OUTSIDE / "length_penalty.py", in_copy)
+    write_input(Path("input.en"), 40)
+    given = ("--length-penalty", "length_penalty.py:PowerPenalty", "--plugin", "length_penalty.py")
+    command = ("translate", "runs/tiny", "input.en", "-o", "out", *given)
+    break_off(3)
+    assert nmt(*command).code == 1
+    break_off(10**9)
+    file = in_copy / "length_penalty.py"
+    before = file.read_text()
+    file.write_text(before + "# changed\n")
+    nmt(*command, "--resume").assert_refused(
+        "out.state: the output was started with another model, other options or other"
+    )
+    file.write_text(before)
+    assert nmt(*command, "--resume").code == 0
+    assert len(Path("out").read_text().splitlines()) == 40
+
+
 def test_a_rerun_that_fails_before_it_writes_loses_nothing(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
@@ -217,7 +240,7 @@ def test_kill_between_the_last_two_steps_loses_nothing(
     assert not Path("out.state").exists()
 
 
-def test_a_state_of_an_earlier_output_does_not_outlive_it(
+def test_state_of_an_earlier_output_is_not_reused(
     nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
     write_input(Path("input.en"), 40)
@@ -266,7 +289,7 @@ def test_a_dictionary_that_was_changed(
     )
 
 
-def test_nothing_is_there_yet(nmt: Any, in_copy: Path) -> None:
+def test_resume_without_an_output_starts_it(nmt: Any, in_copy: Path) -> None:
     write_input(Path("input.en"), 5)
     Path("input.en.gz").write_bytes(gzip.compress(Path("input.en").read_bytes()))
     assert nmt("translate", "runs/tiny", "input.en.gz", "-o", "out", "--resume").code == 0

@@ -56,7 +56,9 @@ def test_formulas_and_code_are_ready() -> None:
     assert text.count("<math") >= 5
     assert "arithmatex" not in text
     assert 'class="highlight"' in (SITE / "walkthrough.html").read_text("utf-8")
-    assert ".highlight .k" in (SITE / "stylesheets/code.css").read_text("utf-8")
+    colours = (SITE / "stylesheets/code.css").read_text("utf-8")
+    assert "\n.highlight .k " in colours
+    assert '\n[data-bs-theme="dark"] .highlight .k ' in colours
 
 
 def test_pages_from_the_code_are_filled() -> None:

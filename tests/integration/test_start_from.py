@@ -35,7 +35,7 @@ def test_training_starts_from_the_best_weights_of_the_base_run(nmt: Any, ema: st
         assert copy.read_bytes() == file.read_bytes()
 
 
-def test_a_training_that_only_harms_leaves_the_best_as_it_was(nmt: Any) -> None:
+def test_fine_tuning_without_improvement_keeps_the_base_weights_as_best(nmt: Any) -> None:
     assert nmt("train", "tiny.yaml", *HERE, "training.optimizer.learning_rate=10").code == 0
     tuned = Path("runs/tuned/checkpoints/best/model.safetensors")
     assert tuned.read_bytes() == BEST.read_bytes()
@@ -194,7 +194,7 @@ def test_weights_that_do_not_fit_are_refused(
     assert not Path("runs/tuned").exists()
 
 
-def test_tables_that_were_two_are_not_made_one(nmt: Any) -> None:
+def test_separate_embeddings_cannot_become_tied(nmt: Any) -> None:
     two = ("run=runs/two", "model.embedding.tie=none", "training.max_epochs=1")
     assert nmt("train", "tiny.yaml", *two).code == 0
     outcome = nmt("train", "tiny.yaml", "run=runs/tuned", "start_from=runs/two")

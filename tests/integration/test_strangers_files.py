@@ -118,7 +118,10 @@ def with_value(value: float) -> Callable[[torch.Tensor], torch.Tensor]:
     [
         (set_first(with_value(float("nan"))), "of model has NaN or infinite values"),
         (set_first(with_value(float("-inf"))), "of model has NaN or infinite values"),
-        (set_first(with_value(-3e38)), "of model has values above 1e+12"),
+        (
+            set_first(with_value(-3e38)),
+            "of model has values above 1e+12, so that products overflow; use",
+        ),
         (set_first(torch.Tensor.double), "is float64, not float32"),
         (set_first(torch.Tensor.bfloat16), "is bfloat16, not float32"),
         (set_first(lambda tensor: tensor[1:].clone()), "has shape"),
@@ -316,6 +319,7 @@ def spoil_squares(tensors: dict[str, torch.Tensor]) -> None:
         (change_metadata(best__best="high"), "best.best: "),
         (change_metadata(metrics_end=-1), "metrics_end: "),
         (change_metadata(schedule={"factor": 1.0}), "schedule: factor"),
+        (change_metadata(schedule={"end": -1.0}), "schedule: a value is negative or infinite"),
         (change_metadata(data__corpora=[]), "data.corpora: number differs"),
         (change_state("0.exp_avg", torch.zeros(1)), "optimizer: tensor '0.exp_avg' has shape"),
         (change_state("99.step", torch.tensor(1.0)), "optimizer: unexpected tensor '99.step'"),

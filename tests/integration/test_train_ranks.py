@@ -155,7 +155,7 @@ def test_several_processes_train_as_one(number: int, launch: Launch, one: str) -
 
 
 @pytest.mark.slow
-def test_shares_of_the_optimizer_are_gathered_and_dealt_out_again(launch: Launch, one: str) -> None:
+def test_sharded_optimizer_state_is_gathered_and_scattered(launch: Launch, one: str) -> None:
     words = ("-m", "nmt", "train", "config.yaml", "run=runs/sharded")
     sharded = "training.ranks.shard_optimizer=true"
     for number, updates, more in ((2, 4, ()), (3, 9, ("--resume",))):
@@ -309,7 +309,7 @@ def test_different_facts_of_ranks_are_named(launch: Launch, folder: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_file_that_one_of_them_lacks(launch: Launch, folder: Path) -> None:
+def test_file_missing_on_one_rank_is_named(launch: Launch, folder: Path) -> None:
     (folder / "lacking.py").write_text(
         "import os, sys\n"
         "from nmt.cli.main import main\n"

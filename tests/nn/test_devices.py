@@ -56,7 +56,7 @@ def run(options, precision, host_value=False):
             float(losses.objective)
         model.eval()
         with torch.no_grad():
-            state = model.read(batch.source, batch.source_lengths)
+            state = model.start(model.encode(batch.source, batch.source_lengths))
             log_probabilities, _ = model.step(batch.source[:, 0], state)
         given = {p.grad.device for p in model.parameters() if p.grad is not None}
         assert {device.type for device in given} == {"npy"}, given

@@ -52,7 +52,9 @@ def test_probabilities_are_averaged_worked_by_hand(batch: Batch) -> None:
 def test_ensemble_steps_equal_teacher_forcing(batch: Batch, space: Space) -> None:
     members = [make_model(1), make_model(2, attention=None), make_model(3)]
     ensemble = Ensemble(members, space=space)
-    state = repeat(ensemble.read(batch.source, batch.source_lengths, with_coverage=True), 2)
+    state = repeat(
+        ensemble.read(batch.source, batch.source_lengths, with_coverage=True, allowed=None), 2
+    )
     state = select(state, torch.tensor([3, 1]))  # the second sentence, then the first
     expected = ensemble(batch)
     for step, tokens in enumerate(batch.decoder_input.flip(0).unbind(1)):
@@ -94,7 +96,9 @@ def test_each_member_projects_to_the_allowed_words_of_a_restricted_step(
             torch.nn.init.normal_(member.projection.bias)  # type: ignore[arg-type]
     ensemble, words = Ensemble(members, space=space), torch.tensor([BOS, 2, 5, 7])
     allowed = torch.tensor([[True, True, False, True], [True, False, True, True]])
-    state = ensemble.read(batch.source, batch.source_lengths, allowed=AllowedTokens(allowed))
+    state = ensemble.read(
+        batch.source, batch.source_lengths, with_coverage=False, allowed=AllowedTokens(allowed)
+    )
     found, _ = ensemble.restrict(words)(torch.zeros(2, dtype=torch.int64), state)
     parts = [member(batch).logits[:, 0, words].exp() * allowed for member in members]
     one, two = (part / part.sum(-1, keepdim=True) for part in parts)

@@ -94,7 +94,10 @@ def test_int8_steps_equal_one_call(form: dict[str, object]) -> None:
     source, lengths = torch.tensor([[5, 6, 7, EOS], [8, EOS, 0, 0]]), torch.tensor([4, 2])
     words = torch.tensor([[BOS, 9, 10], [BOS, 11, 12]])
     with torch.inference_mode():
-        state, plain = model.read(source, lengths), exact.read(source, lengths)
+        state, plain = (
+            model.start(model.encode(source, lengths)),
+            exact.start(exact.encode(source, lengths)),
+        )
         together = model.projection(model._decode(words, state).vectors).log_softmax(-1)
         for step in range(3):
             found, state = model.step(words[:, step], state)
@@ -109,7 +112,7 @@ def test_quantized_decoder_runs_word_by_word() -> None:
     assert model.decoder.slow_path_reason is None
     quantize(model.decoder)
     assert model.decoder.slow_path_reason == "8-bit weights"
-    state = model.read(torch.tensor([[5, 6, EOS]]), torch.tensor([3]))
+    state = model.start(model.encode(torch.tensor([[5, 6, EOS]]), torch.tensor([3])))
     with torch.inference_mode():
         assert model._decode(torch.tensor([[BOS, 9]]), state).vectors.isfinite().all()
 

@@ -36,7 +36,7 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(probability: float) -> None
     torch.testing.assert_close(kept, scaled, rtol=1e-4, atol=0)
 
 
-def test_nearly_all_may_be_dropped() -> None:
+def test_dropout_may_be_close_to_one() -> None:
     assert Dropout(1 - 1e-9).train()(torch.ones(1000)).isfinite().all()
 
 

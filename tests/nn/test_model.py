@@ -159,7 +159,7 @@ def check_steps(model: Model, output: ModelOutput) -> None:
 
 def test_coverage_is_the_sum_of_the_weights_and_one_on_padding(model: Model) -> None:
     batch = make_batch()
-    state = model.read(batch.source, batch.source_lengths, with_coverage=True)
+    state = model.read(batch.source, batch.source_lengths, with_coverage=True, allowed=None)
     for tokens in batch.decoder_input.unbind(1):
         _, state = model.step(tokens, state)
     padding, weights = (batch.source == PAD).float(), model(batch).weights

@@ -158,7 +158,7 @@ class TestOpen:
         with pytest.raises(RunError, match=r"gone: no such folder; name the folder"):
             RunDirectory.open(tmp_path / "gone")
 
-    def test_file(self, run: RunDirectory) -> None:
+    def test_file_in_place_of_a_run_is_refused(self, run: RunDirectory) -> None:
         with pytest.raises(RunError, match=r"config\.yaml: is not a folder; name the folder"):
             RunDirectory.open(run.config)
 
@@ -201,7 +201,7 @@ def test_file_system_without_locks_is_supported(
         pass
 
 
-def test_too_many_open_files_do_not_make_a_run_none(
+def test_too_many_open_files_is_not_reported_as_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)

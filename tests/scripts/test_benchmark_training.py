@@ -189,7 +189,7 @@ def quick(script: ModuleType, ways: ModuleType, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("quick")
-def test_ways_are_compared_and_profiled(
+def test_implementations_are_compared_and_profiled(
     script: ModuleType, kinds: ModuleType, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = Counter(dict.fromkeys(kinds.PARTS, 1.0)), Counter(dict.fromkeys(kinds.KINDS, 1.0))

@@ -63,7 +63,7 @@ def test_waiting_for_batches_is_separate_from_updates(
     assert times.total >= times.waiting + 0.03
 
 
-def test_the_table_of_a_configuration(
+def test_table_lists_what_was_measured(
     script: ModuleType, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -26,7 +26,7 @@ def test_writes_the_requested_files(main, tmp_path: Path) -> None:
     ("given", "message"),
     [
         ("--train -1", "train: must be 0 or more pictures, not -1"),
-        ("--out {file}/pictures", "cannot write the pictures"),
+        ("--out {file}/pictures", "pictures: not written (Not a directory); choose another"),
     ],
 )
 def test_error_is_one_line(

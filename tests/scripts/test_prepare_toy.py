@@ -26,7 +26,7 @@ def test_writes_the_requested_files(main, tmp_path: Path) -> None:
         ("--min-length 2", "not 2 to 15"),
         ("--max-length 100", "not 3 to 100"),
         ("--train -1", "train: must be 0 or more sentence pairs, not -1"),
-        ("--out {file}/toy", "cannot write the toy corpus"),
+        ("--out {file}/toy", "not written (Not a directory); choose another folder"),
     ],
 )
 def test_error_is_one_line(

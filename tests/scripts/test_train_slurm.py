@@ -57,7 +57,7 @@ def test_starts_all_machines_and_resumes_an_existing_run(submit, tmp_path: Path)
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ((), "no configuration; submit it with one"),
+        ((), "train.slurm: a configuration is missing; submit it as train.slurm configs/mine.yaml"),
         (("none.yaml",), "none.yaml: no such file"),
         (("mine.yaml", "--overwrite"), "--overwrite: options are not supported"),
     ],
@@ -69,11 +69,21 @@ def test_errors_are_reported_before_the_start(words: tuple[str, ...], reason: st
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
-        ("SLURM_JOB_ID", "", "no job of Slurm; submit it, as sbatch"),
-        ("PYTHON", "nowhere/python", "nowhere/python: no such program; submit it from the folder"),
+        (
+            "SLURM_JOB_ID",
+            "",
+            "SLURM_JOB_ID: not set; submit the script with sbatch scripts/train.slurm",
+        ),
+        (
+            "PYTHON",
+            "nowhere/python",
+            "nowhere/python: not found; submit the script from the folder with .venv",
+        ),
     ],
 )
-def test_unsupported_device_is_reported(variable: str, value: str, reason: str, submit) -> None:
+def test_missing_job_or_interpreter_is_reported(
+    variable: str, value: str, reason: str, submit
+) -> None:
     refused(submit("mine.yaml", **{variable: value}), reason)
 
 

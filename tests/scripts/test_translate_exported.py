@@ -33,7 +33,7 @@ def describe(tokenizer: Tokenizer) -> dict[str, Any]:
 @pytest.mark.parametrize("byte_fallback", [False, True])
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("form", ["nfc", "nfkc", "none"])
-def test_it_reads_and_writes_as_the_tokenizer(
+def test_example_encodes_and_decodes_like_the_tokenizer(
     script: ModuleType,
     byte_fallback: bool,
     lowercase: bool,

@@ -30,7 +30,7 @@ def test_a_beam_of_one_is_greedy(random_model, penalty, seed):
     assert model.translate(beam, SENTENCES, LENGTHS) == model.translate(greedy, SENTENCES, LENGTHS)
 
 
-def test_a_beam_of_one_is_greedy_among_equals(random_model):
+def test_beam_of_one_is_greedy_with_tied_scores(random_model):
     model = random_model(200, seed=0)
     model.table[:] = (model.table * 2).round() / 2  # many equal log-probabilities
     arguments = (1, 1, Scoring(AveragePenalty()), Rules(LIMITS))
@@ -161,7 +161,7 @@ def test_a_state_of_nested_parts_follows_its_hypothesis(random_model):
 
 
 @pytest.mark.parametrize("n_best", [1, 3])
-def test_the_first_to_end_may_be_all_that_is_waited_for(random_model, n_best):
+def test_search_may_stop_at_the_first_finished_hypotheses(random_model, n_best):
     found, num_calls = {}, {}
     for stopping in ("exact", "first"):
         model = random_model(50, seed=2)

@@ -78,13 +78,13 @@ def test_a_phrase_is_made_of_whole_words():
         assert count_unmet(written, [[A, B]], edges) == 0
 
 
-def test_a_beginning_may_begin_within_itself():
+def test_phrase_may_overlap_itself():
     phrases = pad([A, A, B]).unsqueeze(0)
     progress = measure_progress(torch.tensor([[BOS, A, A, A]]), phrases)
     assert progress.begun.tolist() == [[2]]
 
 
-def test_no_phrase_is_met_by_anything():
+def test_empty_constraints_are_always_met():
     progress = measure_progress(torch.tensor([[BOS]]), torch.zeros(1, 1, 3, dtype=torch.int64))
     assert progress.is_met.all()
 
@@ -147,7 +147,7 @@ def test_a_narrow_beam_finds_improbable_phrases(random_model, seed):
         assert hypotheses[0].log_probability == pytest.approx(total, abs=1e-4)
 
 
-def test_who_must_say_nothing_is_free(random_model):
+def test_unconstrained_sentence_equals_plain_search(random_model):
     model = random_model(60, seed=3)
     search = BeamSearch(4, 3, Scoring(AveragePenalty()), Rules(LIMITS))
     phrases = torch.tensor([[[50, 51, 0]], [[0, 0, 0]], [[9, 0, 0]]])

@@ -73,7 +73,7 @@ def test_one_group_is_beam_search(random_model, seed):
     )
 
 
-def test_without_a_price_all_groups_say_the_same(random_model):
+def test_without_a_penalty_all_groups_agree(random_model):
     model = random_model(30, seed=1)
     found = model.translate(make(6, 6, groups=3, strength=0.0), [0, 1], [5, 5])
     alone = model.translate(BeamSearch(2, 2, PLAIN, Rules(LIMITS)), [0, 1], [5, 5])
@@ -88,7 +88,7 @@ def test_default_number_of_groups_is_the_beam_size(random_model):
     )
 
 
-def test_with_a_high_price_no_two_groups_begin_alike(random_model):
+def test_with_a_high_penalty_groups_begin_differently(random_model):
     model = random_model(30, seed=2)
     model.table[:, EOS] -= 5.0
     ((*found,),) = model.translate(make(4, 4, groups=4, strength=50.0), [0], [5])

@@ -22,7 +22,7 @@ def test_the_most_probable_token_each_time():
     assert abs(best.log_probability - float(torch.tensor(0.6 * 0.5 * 0.9).log())) < 1e-6
 
 
-def test_of_equals_the_lowest():
+def test_lowest_id_wins_a_tie():
     table = torch.full((9, 9), 1 / 6).log()
     table[4:, EOS] = -0.1  # one word, then the end
     table[BOS, EOS] = -9.0

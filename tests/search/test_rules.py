@@ -126,7 +126,7 @@ def test_a_wide_beam_finds_the_best_of_two_models_together(random_model, seed):
         assert hypothesis.log_probability == pytest.approx(total, abs=1e-5)
 
 
-def test_the_end_must_be_sure_enough() -> None:
+def test_eos_below_the_threshold_is_forbidden() -> None:
     log_probabilities = torch.tensor([[-9.0] * 3 + [-2.0, -1.5, -4.0]])
     for factor, end in ((1.0, -inf), (1.3, -inf), (1.4, -2.0)):
         changed = log_probabilities.clone()
@@ -195,7 +195,7 @@ def test_a_wide_beam_finds_the_best_under_a_repetition_penalty(random_model, see
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_a_translation_begins_as_it_must(random_model, make_search, name):
+def test_translation_begins_with_its_prefix(random_model, make_search, name):
     model = random_model(30, seed=1)
     rules = Rules(LengthLimits(max_length=6, max_length_ratio=None), [NoRepeatedNgrams(1)])
     search = make_search(name, Scoring(NoPenalty()), rules)
@@ -221,7 +221,7 @@ def test_a_wide_beam_finds_the_best_that_begins_so(random_model, seed):
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_a_beginning_longer_than_the_limit_is_all(random_model, make_search, name):
+def test_prefix_longer_than_the_limit_is_the_translation(random_model, make_search, name):
     model = random_model(30, seed=1)
     rules = Rules(LengthLimits(max_length=2, max_length_ratio=None))
     search = make_search(name, Scoring(NoPenalty()), rules)

@@ -86,7 +86,7 @@ def test_ties_do_not_depend_on_other_sentences():
     assert drawn(300) == drawn(301)[:300]
 
 
-def test_another_seed_draws_others_and_the_same_the_same(random_model):
+def test_samples_depend_on_the_seed(random_model):
     model = random_model(50, seed=1)
     asked = {"keys": torch.arange(6)}
 

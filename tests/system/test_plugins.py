@@ -3,8 +3,10 @@ import pickle
 import py_compile
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -97,6 +99,24 @@ def test_a_module_allows_its_submodules_and_no_other(monkeypatch: pytest.MonkeyP
     assert source_of("xml.sax.handler:ContentHandler").content.startswith(b'"""')
 
 
+@pytest.mark.parametrize("ending", [".old", ".d/evil.py"])
+def test_a_file_allows_no_file_whose_name_it_begins(file: Path, ending: str) -> None:
+    other = Path(f"{file}{ending}")
+    other.parent.mkdir(exist_ok=True)
+    other.write_text("raise AssertionError('imported')")
+    allow([file])
+    with pytest.raises(ConfigError, match="must be allowed"):
+        find(f"{other}:Fault", UserError)
+
+
+def test_threads_find_the_same_class(file: Path) -> None:
+    file.write_text(f"import time\ntime.sleep(0.1)\n{TEXT}")
+    allow([file])
+    with ThreadPoolExecutor(4) as threads:
+        found = threads.map(lambda _: find("faults.py:Fault", UserError), range(4))
+    assert set(found) == {find("faults.py:Fault", UserError)}
+
+
 def test_two_files_of_one_name_do_not_collide(file: Path) -> None:
     other = file.parent / "there" / "faults.py"
     other.parent.mkdir()
@@ -160,7 +180,24 @@ def test_errors_name_the_lines_of_plugins(file: Path) -> None:
     assert plugins.lines_of(ValueError("elsewhere")) == []
 
 
+def test_a_signal_during_an_import_is_not_an_error_of_the_file(file: Path) -> None:
+    file.write_text("raise SystemExit(128 + 15)")
+    with pytest.raises(SystemExit, match="143"), allowed(["faults.py"]):
+        find("faults.py:Fault", UserError)
+
+
+def test_a_class_of_a_notebook_has_no_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    kind = type("Fault", (UserError,), {"__module__": "__main__"})
+    vars(sys.modules["__main__"])["Fault"] = kind
+    allow([kind])
+    assert plugins.reference_of(kind) == "__main__:Fault"
+    assert find("__main__:Fault", UserError) is kind
+    assert plugins.lines_of(ValueError("elsewhere")) == []
+
+
 def test_objects_are_pickled_for_another_process(file: Path, tmp_path: Path) -> None:
+    file.write_text(TEXT + "print('imported')\n")
     allow([file])
     pickled = pickle.dumps((ImportedFiles(), find("faults.py:Fault", UserError)("text")))
     file.unlink()
@@ -168,7 +205,7 @@ def test_objects_are_pickled_for_another_process(file: Path, tmp_path: Path) -> 
     code = "import pickle; _, it = pickle.load(open('pickled', 'rb')); print(it, it.number)"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert (ended.stdout, ended.stderr) == ("text 1\n", "")
+    assert (ended.stdout, ended.stderr) == ("text 1\n", "imported\n")
 
 
 def test_only_one_place_of_the_package_imports_by_name() -> None:

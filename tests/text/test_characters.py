@@ -22,7 +22,7 @@ def test_the_blank_belongs_to_the_word_after_it():
     assert encoded.word_of_token == [0, 0, 1, 1]
 
 
-def test_blanks_too_many_make_no_words():
+def test_extra_spaces_make_no_words():
     tokenizer = train("ab")
     blank, a, b = 4, 5, 6
     split = tokenizer.decode_words([blank, a, blank, blank, b, blank])

@@ -34,7 +34,7 @@ def test_text_is_brought_to_one_form(raw, nfc, nfkc, untouched):
     assert Normalizer("none")(raw) == untouched
 
 
-def test_lowercase_reaches_capitals_that_composing_brings_to_light():
+def test_capitals_composed_by_normalization_are_lowercased():
     assert Normalizer("nfkc", lowercase=True)("ÄRGER \U0001d400") == "ärger a"
     assert Normalizer("none", lowercase=True)("ÄRGER") == "ärger"
     assert Normalizer("nfkc", lowercase=False)("ÄRGER") == "ÄRGER"

@@ -130,7 +130,7 @@ def test_bytes_of_blanks_make_no_words(subwords):
         assert {split.word_of_token[ids.index(token)] for token in dog if token not in cat} == {1}
 
 
-def test_blanks_too_many_make_no_words(subwords):
+def test_extra_spaces_make_no_words(subwords):
     tokenizer = subwords["bpe"]
     blank = tokenizer.pieces(range(len(tokenizer))).index("▁")
     hund = tokenizer.encode("Hund")

@@ -195,12 +195,12 @@ def test_saved_and_loaded_is_the_same(tokenizer, corpus, tmp_path):
             assert drawn == tokenizer.encode(line, random.Random(3))
 
 
-def test_fingerprints_tell_all_tokenizers_apart(tokenizers):
+def test_tokenizers_have_different_fingerprints(tokenizers):
     assert len({tokenizer.fingerprint() for tokenizer in tokenizers.values()}) == len(tokenizers)
 
 
 @pytest.mark.parametrize("name", [name for name in TOKENIZERS if name != "sentencepiece"])
-def test_fingerprints_tell_normalizers_apart(name):
+def test_normalizers_have_different_fingerprints(name):
     normalizers = Normalizer(), Normalizer(lowercase=True), Normalizer("none")
     trained = [
         TOKENIZERS[name](normalizer).train(lambda: iter(["abc"])) for normalizer in normalizers

@@ -43,7 +43,7 @@ def test_split_words_can_be_joined_again(word):
         assert left.endswith(JOINER) != right.startswith(JOINER)
 
 
-def test_joiners_and_squares_of_a_text_come_back():
+def test_joiners_and_squares_in_text_are_restored():
     text = "a￭b ￭ ■ ■■ ￭■￭ (￭)"
     tokenizer = train(text)
     assert UNK not in tokenizer.encode(text)
@@ -68,7 +68,7 @@ def test_tokens_of_a_word_know_it():
     assert encoded.word_of_token == [0, 1, 1, 1]
 
 
-def test_rare_words_are_unknown_and_seen_to_be():
+def test_rare_words_become_a_visible_unknown_mark():
     tokenizer = train("a a a b b c", vocabulary_size=6)
     assert tokenizer.decode(tokenizer.encode("c a b")) == "⁇ a b"
     assert len(train("a a a b b c", min_count=3)) == 5

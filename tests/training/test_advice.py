@@ -83,7 +83,7 @@ def test_the_rate_that_is_advised_is_taken() -> None:
         assert advise_on_rate(better, schedule()) is None
 
 
-def test_an_optimizer_that_nothing_is_known_of_gets_no_advice() -> None:
+def test_unknown_optimizer_gets_no_advice() -> None:
     given = config()
     optimizer = PlugIn(name="adadelta", learning_rate=1e3)
     training = given.training.model_copy(update={"optimizer": optimizer})

@@ -196,7 +196,7 @@ def test_no_memory_for_the_longest_pair(
         prepare_data(config, run, shard=Shard(0, 2))
 
 
-def test_first_weights_do_not_depend_on_it(config: Config) -> None:
+def test_probing_leaves_the_random_generator_unchanged(config: Config) -> None:
     torch.manual_seed(1)
     gathered(config)
     drawn = torch.rand(3)

@@ -55,7 +55,7 @@ def test_samples_are_logged_if_the_model_improved(
         for update in (1, 2, 3):
             state.counters.update = update
             validate(state, Interruption())
-    shown = [line.rpartition("  now: ")[2] for line in caplog.messages if "now: " in line]
+    shown = [line.rpartition("  model: ")[2] for line in caplog.messages if "model: " in line]
     assert shown == ["translation 1", "translation 2"]
     assert "bleu 0.50 - best bleu 1.00 at update 1; took" in caplog.text
 

@@ -109,7 +109,7 @@ def test_every_token_counts_the_same() -> None:
     assert watched.state()["best"] == pytest.approx(3.75)
 
 
-def test_windows_that_begin_in_the_warm_up_are_not_looked_at() -> None:
+def test_windows_starting_in_the_warm_up_are_ignored() -> None:
     for warmup, losses, update in ((150, [9.0, 9.0, 1.0, 9.0], 400), (200, [9.0] * 3, 300)):
         found = feed(Watched(warmup), losses)
         assert found is not None and found[0] == update

@@ -159,7 +159,7 @@ def test_more_than_one_percent_unknown_tokens_is_reported(caplog: pytest.LogCapt
         assert told(caplog, config(most, files), tokenizers) == [f"data.train[1]: {sentence}"]
 
 
-def test_of_grids_only_the_text_is_looked_at(
+def test_only_text_is_checked_for_unknown_tokens_with_grids(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizers = make_base(config(GRIDS, encoder=CELLS))
@@ -174,7 +174,7 @@ def test_different_model_options_are_reported(caplog: pytest.LogCaptureFixture) 
     assert told(caplog, config(), tokenizers) == []
     made = config(bridge="mean", embedding={"dropout": 0.5})
     assert told(caplog, made, tokenizers) == [
-        "weights of runs/base, with other options: model.embedding.dropout: "
+        "starting from the weights of runs/base, with other options: model.embedding.dropout: "
         "0.2 -> 0.5; model.bridge.name: 'final' -> 'mean'"
     ]
 
@@ -188,7 +188,7 @@ def test_a_base_that_may_not_be_read_is_named_with_its_key(monkeypatch: pytest.M
         open_base(config())
 
 
-def test_a_run_without_a_best_checkpoint_has_no_weights_to_give(
+def test_base_run_without_a_best_checkpoint_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make_base(config())

@@ -62,7 +62,7 @@ def test_previous_handlers_are_restored(sent: bool) -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_in_another_thread_nothing_is_listened_to() -> None:
+def test_signals_are_ignored_outside_the_main_thread() -> None:
     seen = []
 
     def work() -> None:

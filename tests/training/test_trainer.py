@@ -381,7 +381,9 @@ def test_gives_up_after_so_many_bad_updates_in_a_row(make_state: MakeState, tmp_
     assert all(torch.isfinite(tensor).all() for tensor in last.tensors["model"].values())
 
 
-def test_saves_now_and_then(make_state: MakeState, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_are_saved_at_intervals(
+    make_state: MakeState, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved: list[int] = []
     monkeypatch.setattr(trainer, "save_state", lambda state: saved.append(state.counters.update))
     train(make_state(4, max_updates=9, checkpoints={"every": 3}))

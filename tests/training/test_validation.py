@@ -80,7 +80,7 @@ def test_loss_scores_and_samples() -> None:
         f"a b c d {n}" for n in (0, 250, 500, 750)
     ]
     assert str(result.samples[1]) == (
-        "  source: a b c d 250\n  reference: A B C D 250\n  now: A B C D 250"
+        "  source: a b c d 250\n  reference: A B C D 250\n  model: A B C D 250"
     )
     assert str(result) == "loss 0.6931, perplexity 2.00, bleu 100.00"
 

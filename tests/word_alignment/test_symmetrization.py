@@ -9,8 +9,6 @@ from nmt.word_alignment.symmetrization import (
     grow_diag,
     grow_diag_final,
     grow_diag_final_and,
-    intersection,
-    union,
 )
 
 LINKS = st.frozensets(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12)
@@ -25,8 +23,8 @@ BACKWARD = links("0-0 1-1 1-2 3-2 5-5 7-7")
 
 
 def test_worked_by_hand() -> None:
-    assert intersection(FORWARD, BACKWARD) == links("0-0 1-1")
-    assert union(FORWARD, BACKWARD) == FORWARD | BACKWARD
+    assert SYMMETRIZATIONS["intersection"](FORWARD, BACKWARD) == links("0-0 1-1")
+    assert SYMMETRIZATIONS["union"](FORWARD, BACKWARD) == FORWARD | BACKWARD
     # From 1-1: 1-2 (target 2 is new), 2-2 (source 2 is new); from 2-2: 3-2. 4-4 touches nothing.
     assert grow_diag(FORWARD, BACKWARD) == links("0-0 1-1 1-2 2-2 3-2")
     # 4-4, 5-5 and 7-7 are new on both sides; 6-2 on one.
@@ -53,7 +51,7 @@ def test_final_links_need_unlinked_words() -> None:
     assert grow_diag_final_and(links("3-9 2-9"), links("")) == links("2-9")
 
 
-def test_nothing_of_nothing() -> None:
+def test_empty_alignments_give_an_empty_one() -> None:
     for symmetrize in SYMMETRIZATIONS.values():
         assert symmetrize(frozenset(), frozenset()) == frozenset()
 

@@ -1,11 +1,12 @@
 """Base class of all corpus formats: pairs of a source and a line of target text."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_type_hints
 
 from nmt.core.errors import DataError
 from nmt.data.formats.lines import MAX_LINE_BYTES
@@ -20,7 +21,7 @@ class Corpus(ABC, Generic[Item]):
     """Files of a parallel corpus; subclasses read a format.
 
     A subclass is a frozen dataclass with `kw_only=True`. Its fields are the options of the format,
-    and those of type `Path` are its files.
+    and those of type `Path`, or `Path | None`, are its files.
 
     Attributes:
         reads: the sources are lines of text or grids, which the encoder must read.
@@ -36,13 +37,17 @@ class Corpus(ABC, Generic[Item]):
     max_line_bytes: int = MAX_LINE_BYTES
 
     @classmethod
+    @functools.cache
     def file_options(cls) -> list[str]:
-        """Return the names of the options that are files."""
-        return [field.name for field in fields(cls) if field.type in (Path, "Path")]
+        """Return the names of the options that are files, without `alignments`."""
+        types = get_type_hints(cls)
+        names = [field.name for field in fields(cls) if field.name != "alignments"]
+        return [name for name in names if types[name] in (Path, Path | None)]
 
     @property
     def _files(self) -> list[Path]:
-        return [getattr(self, name) for name in self.file_options()]
+        files = [getattr(self, name) for name in self.file_options()]
+        return [file for file in files if file is not None]
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -51,9 +56,10 @@ class Corpus(ABC, Generic[Item]):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return the options of the format that are not files."""
-        others = {*self.file_options(), *(field.name for field in fields(Corpus))}
-        return {name: value for name, value in vars(self).items() if name not in others}
+        """Return the options of the format that are not files, and files that are not given."""
+        shared = {field.name for field in fields(Corpus)}
+        own = {name: value for name, value in vars(self).items() if name not in shared}
+        return {name: value for name, value in own.items() if not isinstance(value, Path)}
 
     def __str__(self) -> str:
         return " and ".join(map(str, self._files))

@@ -25,7 +25,7 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _REASONS: Final = {
     FileNotFoundError: "no such file",
     IsADirectoryError: "is a folder; give a file",
-    PermissionError: "no permission to read it",
+    PermissionError: "no permission to read it; change the permissions",
 }
 
 OnError = Literal["raise", "replace", "blank"]

@@ -111,15 +111,12 @@ class BaseAttention(FastPath, nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__}.fused_inputs")
 
     @abstractmethod
-    def prepare(
-        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
-    ) -> AnyMemory:
+    def prepare(self, values: Values, mask: Mask, summary: Hidden | None = None) -> AnyMemory:
         """Return the memory of these values, with everything precomputed that can be.
 
         Args:
             values: averaged into the context.
             mask: True = a real position.
-            keys: compared with the queries; None: the values.
             summary: the whole source in one vector, for attentions that do not read positions.
         """
 
@@ -168,17 +165,23 @@ class Attention(BaseAttention):
         return AttentionInputs(*tapes, memory.mask, (memory.keys, memory.values, direction), query)
 
     def prepare(
-        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
+        self, values: Values, mask: Mask, summary: Hidden | None = None, keys: Inputs | None = None
     ) -> Memory:
-        """Return the memory of these values, with the keys that the score precomputes."""
+        """Return the memory of these values, with the keys that the score precomputes.
+
+        Args:
+            values: averaged into the context.
+            mask: True = a real position.
+            summary: not read.
+            keys: compared with the queries; None: the values.
+        """
         return Memory(self.score.keys(values if keys is None else keys), values, mask)
 
     def start(self, memory: AnyMemory) -> AttentionState:
         """Return the state before the first step."""
         assert isinstance(memory, Memory)
-        covered = None
-        if self.score.is_sequential:
-            covered = self.score.start(memory.keys, memory.mask)
+        is_sequential = self.score.is_sequential
+        covered = self.score.start(memory.keys, memory.mask) if is_sequential else None
         return AttentionState(covered, self.alignment.start(memory.mask))
 
     def forward(
@@ -212,9 +215,7 @@ class FixedContext(BaseAttention):
 
     is_fixed: ClassVar[bool] = True
 
-    def prepare(
-        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
-    ) -> Summary:
+    def prepare(self, values: Values, mask: Mask, summary: Hidden | None = None) -> Summary:
         """Return the summary."""
         assert summary is not None, "a fixed context is made of the summary"
         return Summary(summary, mask)

@@ -58,7 +58,7 @@ class MultiHeadAttention(BaseAttention):
             initialize_linear(linear)
 
     def prepare(
-        self, values: Values, mask: Mask, keys: Inputs | None = None, summary: Hidden | None = None
+        self, values: Values, mask: Mask, summary: Hidden | None = None, keys: Inputs | None = None
     ) -> tuple[Memory, ...]:
         """Return a memory for each head."""
         keys = values if keys is None else keys

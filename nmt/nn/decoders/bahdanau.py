@@ -60,17 +60,9 @@ class FusedBahdanau(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        kinds: TapeKinds,
-        words: Tensor,
-        joint_weight: Tensor,
-        state: Tensor,
-        context_weight: Tensor,
-        bias: Tensor,
-        *memory: Tensor | None,
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *given: Any) -> tuple[Tensor, ...]:
         """Return states, contexts and weights; `_run_fused` describes the arguments."""
+        joint_weight, state, context_weight, bias, *memory = given
         cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
         for t, word in enumerate(words):

@@ -58,20 +58,10 @@ class FusedConditional(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        kinds: TapeKinds,
-        words: Tensor,
-        joint_weight: Tensor,
-        state: Tensor,
-        first_weight: Tensor,
-        first_bias: Tensor,
-        context_weight: Tensor,
-        context_bias: Tensor,
-        second_bias: Tensor,
-        *memory: Tensor | None,
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *given: Any) -> tuple[Tensor, ...]:
         """Return states, contexts and weights; `_run_fused` describes the arguments."""
+        joint_weight, state, first_weight, first_bias, *rest = given
+        context_weight, context_bias, second_bias, *memory = rest
         cell, attention = kinds.start(len(words), state, *memory, cell_steps=2)
         joint = JointProjection(joint_weight, len(second_bias), second_bias)
         for t, word in enumerate(words):

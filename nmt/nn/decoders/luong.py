@@ -101,20 +101,10 @@ class FusedLuong(Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        kinds: TapeKinds,
-        words: Tensor,
-        joint_weight: Tensor,
-        state: Tensor,
-        input_feed: Tensor,
-        bias: Tensor,
-        feed_weight: Tensor,
-        combine_weight: Tensor,
-        combine_bias: Tensor,
-        *memory: Tensor | None,
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kinds: TapeKinds, words: Tensor, *given: Any) -> tuple[Tensor, ...]:
         """Return vectors, states and weights; `_run_fused` describes the arguments."""
+        joint_weight, state, input_feed, bias, *rest = given
+        feed_weight, combine_weight, combine_bias, *memory = rest
         cell, attention = kinds.start(len(words), state, *memory)
         joint = JointProjection(joint_weight, len(bias), bias)
         vectors = words.new_empty(len(words) + 1, *input_feed.shape)

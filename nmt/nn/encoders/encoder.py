@@ -64,9 +64,9 @@ class Encoder(nn.Module, ABC):
         return any(value for name, value in options.items() if "dropout" in name)
 
     @classmethod
-    def embedding(cls, options: Mapping[str, Any]) -> nn.Module | None:
-        """Return the module that turns the source into vectors; None: the word embedding."""
-        return None
+    def embedding(cls, options: Mapping[str, Any]) -> nn.Module:
+        """Return the module that turns grids into vectors; words have the word embedding."""
+        raise NotImplementedError
 
     @abstractmethod
     def forward(self, embedded: Float[Tensor, "B S E"], mask: Mask) -> EncoderOutput:

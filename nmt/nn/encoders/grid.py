@@ -23,7 +23,7 @@ class GridEmbedding(nn.Module):
         max_columns: columns that have a vector.
     """
 
-    def __init__(self, channels: int, size: int, *, max_rows: int, max_columns: int) -> None:
+    def __init__(self, channels: int, size: int, max_rows: int, max_columns: int) -> None:
         super().__init__()
         self.features = nn.Linear(channels, size)
         self.rows = nn.Embedding(max_rows, size)
@@ -75,12 +75,8 @@ class GridEncoder(Encoder):
     @classmethod
     def embedding(cls, options: Mapping[str, Any]) -> GridEmbedding:
         """Return the embedding of cells with their positions."""
-        return GridEmbedding(
-            options["channels"],
-            options["hidden_size"],
-            max_rows=options["max_rows"],
-            max_columns=options["max_columns"],
-        )
+        sizes = options["channels"], options["hidden_size"]
+        return GridEmbedding(*sizes, options["max_rows"], options["max_columns"])
 
     def forward(self, embedded: Values, mask: Mask) -> EncoderOutput:
         """Return states `[B S H]` and final `[B 1 H]`; padding does not affect the result."""

@@ -4,6 +4,7 @@ All of it is computed in float32 at least: on a CPU, bfloat16 keys are no faster
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -41,55 +42,43 @@ class AttentionTape:
 
     Args:
         score_tape: class of the score tape.
-        keys: k, `[B S K]`.
-        values: v, `[B S C]`.
-        mask: `[B S]`, True = a real position.
-        direction: `[K]`, of the score; None for a score without one.
-        queries: q, `[T B K]`; float32 at least.
-        weights: a, `[T B S]`; float32 at least.
-        contexts: c, `[T B C]`, in the precision of the values.
+        tensors: what to save for the backward pass: keys k, `[B S K]`; values v, `[B S C]`; the
+            mask, `[B S]`, True = a real position; the direction of the score, `[K]`, or None; and
+            the attributes below, in their order.
+
+    Attributes:
+        queries: q, float32 at least.
+        weights: a, float32 at least.
+        contexts: c, in the precision of the values.
     """
 
-    def __init__(
-        self,
-        score_tape: type[ScoreTape],
-        keys: Keys,
-        values: Values,
-        mask: Mask,
-        direction: Float[Tensor, " K"] | None,
-        queries: Float[Tensor, "T B K"],
-        weights: Float[Tensor, "T B S"],
-        contexts: Float[Tensor, "T B C"],
-    ) -> None:
-        self.score_tape = score_tape
-        self.tensors = keys, values, mask, direction, queries, weights, contexts  # all to be saved
-        self.queries, self.weights, self.contexts = queries, weights, contexts
-        dtype = weights.dtype
+    queries: Float[Tensor, "T B K"]
+    weights: Float[Tensor, "T B S"]
+    contexts: Float[Tensor, "T B C"]
+
+    def __init__(self, score_tape: type[ScoreTape], *tensors: Any) -> None:
+        self.score_tape, self.tensors = score_tape, tensors
+        keys, values, mask, direction, self.queries, self.weights, self.contexts = tensors
+        dtype = self.weights.dtype
         self._scores = score_tape(
             keys.to(dtype), None if direction is None else direction.to(dtype)
         )
         self._values = values.to(dtype)
         self._mask, self._padding = mask, ~mask
         self._least = torch.finfo(dtype).min
-        self._d_contexts = contexts[:0]
+        self._d_contexts = self.contexts[:0]
 
     @classmethod
-    def start(
-        cls,
-        num_steps: int,
-        score_tape: type[ScoreTape],
-        mask: Mask,
-        keys: Keys,
-        values: Values,
-        direction: Float[Tensor, " K"] | None,
-    ) -> "AttentionTape":
-        """Return an empty tape for `num_steps` steps."""
+    def start(cls, num_steps: int, given: AttentionInputs, *memory: Any) -> "AttentionTape":
+        """Return an empty tape for `num_steps` steps; `memory` is that of `given`, already cast."""
+        keys, values, direction = memory
         batch, num_positions, key_size = keys.shape
         dtype = torch.promote_types(keys.dtype, torch.float32)
         queries = keys.new_empty(num_steps, batch, key_size, dtype=dtype)
         weights = keys.new_empty(num_steps, batch, num_positions, dtype=dtype)
         contexts = values.new_empty(num_steps, batch, values.shape[2])
-        return cls(score_tape, keys, values, mask, direction, queries, weights, contexts)
+        memory = keys, values, given.mask, direction
+        return cls(given.score_tape, *memory, queries, weights, contexts)
 
     def begin_backward(self) -> None:
         """Prepare the backward pass, on a tape restored from the `tensors` of a forward pass."""

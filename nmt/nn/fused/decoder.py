@@ -27,8 +27,7 @@ class TapeKinds:
         self, num_steps: int, state: Tensor, *memory: Any, cell_steps: int = 1
     ) -> tuple[CellTape, AttentionTape]:
         """Return empty tapes that start at `state`; `memory` is the attention's, already cast."""
-        given = self.attention
-        attention = given.tape.start(num_steps, given.score_tape, given.mask, *memory)
+        attention = self.attention.tape.start(num_steps, self.attention, *memory)
         return self.cell.start(cell_steps * num_steps, state), attention
 
 

@@ -17,13 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.int8 import Int8Weight
-from nmt.nn.layers import (
-    addmm,
-    addmm_,
-    initialize_hidden_gates,
-    initialize_input_gates,
-    weight_gradient,
-)
+from nmt.nn.layers import addmm, addmm_, initialize_gates, weight_gradient
 from nmt.nn.shapes import Gates, Hidden, State, StepMask, Steps
 
 _BLOCK_SIZE: Final = 4
@@ -61,8 +55,8 @@ class Cell(FastPath, nn.Module, ABC):
         self.weight_hidden = nn.Parameter(torch.empty(self.gate_size, hidden_size))
         self.bias_input = nn.Parameter(torch.zeros(self.gate_size))
         self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
-        initialize_input_gates(self.weight_input, num_gates)
-        initialize_hidden_gates(self.weight_hidden, num_gates)
+        initialize_gates(self.weight_input, num_gates, nn.init.xavier_uniform_)
+        initialize_gates(self.weight_hidden, num_gates, nn.init.orthogonal_)
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """Return what the inputs add to the gates."""
@@ -76,7 +70,7 @@ class Cell(FastPath, nn.Module, ABC):
     def gates_from(self, size: int) -> nn.Module:
         """Return a layer from `[*N size]` to `[*N G]` for a further input to the gates."""
         layer = nn.Linear(size, self.gate_size, bias=False)
-        initialize_input_gates(layer.weight, self.num_gates)
+        initialize_gates(layer.weight, self.num_gates, nn.init.xavier_uniform_)
         return layer
 
     @abstractmethod
@@ -209,7 +203,7 @@ class CellTape(ABC):
 
     @abstractmethod
     def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
-        """Return those factors of the gradients of some steps that depend on the tape only."""
+        """Return the gradient factors of some steps that only depend on the tape."""
 
     def _factors(self, t: int) -> tuple[Tensor, ...]:
         """Return the factors of step t, which are computed in blocks of steps.
@@ -247,15 +241,8 @@ class _FusedUnroll(Function):
     """Autograd function of `_unroll_fused`; time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        cell_tape: type[CellTape],
-        steps: Tensor,
-        state: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        real: Tensor | None,
-    ) -> Tensor:
+    def forward(ctx: Any, cell_tape: type[CellTape], steps: Tensor, *given: Any) -> Tensor:
+        state, weight, bias, real = given
         cell = cell_tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):

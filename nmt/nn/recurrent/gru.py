@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from nmt.nn.layers import initialize_hidden_gates
+from nmt.nn.layers import initialize_gates
 from nmt.nn.recurrent.cell import Cell, CellTape
 from nmt.nn.shapes import Gates, Hidden, State
 
@@ -143,7 +143,7 @@ class _Transition(nn.Module):
         super().__init__()
         self.hidden = nn.Linear(hidden_size, 3 * hidden_size)
         self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
-        initialize_hidden_gates(self.hidden.weight, 3)
+        initialize_gates(self.hidden.weight, 3, nn.init.orthogonal_)
         nn.init.zeros_(self.hidden.bias)
 
     def forward(self, state: Hidden, dropout_mask: Hidden | None) -> Hidden:

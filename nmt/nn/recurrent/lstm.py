@@ -77,7 +77,7 @@ class LSTMTape(CellTape):
         super().__init__(states, gates, squashed)
         self.gates, self.squashed = gates, squashed
 
-    def step(self, t: int, inputs: Gates, hidden: Gates) -> Float[Tensor, "B H2"]:
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> State:
         """Return the state after step t."""
         size, after = self.size, self.states[t + 1]
         # i, f, o = sigmoid(x + u), g = tanh(x_g + u_g)
@@ -94,9 +94,7 @@ class LSTMTape(CellTape):
         torch.mul(output_gate, squashed, out=after[:, :size])
         return after
 
-    def backward(
-        self, t: int, d_after: Float[Tensor, "B H2"], d_inputs: Gates, d_hidden: Gates
-    ) -> Float[Tensor, "B H2"]:
+    def backward(self, t: int, d_after: State, d_inputs: Gates, d_hidden: Gates) -> State:
         """Backpropagate through step t; see `CellTape.backward`."""
         size, forget = self.size, self.gates[t, :, self.size : 2 * self.size]
         of_memory, of_output, of_gates = self._factors(t)

@@ -18,8 +18,8 @@ class Reinforce(LossTerm):
     Args:
         weight: weight of the loss (lambda_r).
         entropy: weight of the entropy bonus (lambda_e).
-        discount: discount factor on the rewards of later words; 0: the reward of a position is
-            only its own word's.
+        discount: discount factor on the rewards of later words; 0: a position is only rewarded for
+            its own word.
     """
 
     weight: Annotated[float, Ge(0.0), Le(1_000)] = 1.0

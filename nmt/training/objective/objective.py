@@ -52,9 +52,11 @@ class Objective:
         words = self._token_loss(model, batch, decoded, log_probabilities)
         objective, likelihood = words.objective, words.negative_log_likelihood
         outputs = Outputs(batch, decoded, words.log_probabilities, log_probabilities)
-        added = [value for term in self.terms if (value := term(outputs)) is not None]
-        if added:
-            objective = objective + torch.stack(added).sum()
+        for of_two_passes in (False, True):  # in the order of earlier versions, to the last bit
+            terms = [term for term in self.terms if term.needs_two_passes == of_two_passes]
+            added = [value for term in terms if (value := term(outputs)) is not None]
+            if added:
+                objective = objective + torch.stack(added).sum()
         if has_two_passes:
             objective, likelihood = 0.5 * objective, 0.5 * likelihood
         return TokenLoss(objective, likelihood, words.log_probabilities)

@@ -27,7 +27,7 @@ class Muon(Optimizer):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 0.02,
+        learning_rate: Annotated[float, Ge(1e-30), Le(1_000)] = 0.02,
         momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.95,
         weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
         adamw_learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
@@ -52,12 +52,15 @@ class Muon(Optimizer):
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Return the trained matrices, without embeddings and the projection to the vocabulary."""
+    """Return the trained matrices, without embeddings and the projection to the vocabulary.
+
+    A matrix of one row, such as the direction of the additive score, is a vector.
+    """
     others = {
         parameter
         for name, module in model.named_modules()
         if isinstance(module, nn.Embedding) or name == "projection"
         for parameter in module.parameters()
     }
-    trained = (p for p in model.parameters() if p.requires_grad and p.ndim == 2)
+    trained = (p for p in model.parameters() if p.requires_grad and p.ndim == 2 and len(p) > 1)
     return [parameter for parameter in trained if parameter not in others]

@@ -7,7 +7,7 @@ from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Final
 
 import torch
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -18,7 +18,15 @@ ParameterGroups = list[dict[str, Any]]
 
 # Dtypes of the gradient all-reduce; the range of float16 is too small.
 GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_OPTION_TYPES: Final = (bool, int, float, tuple[float, float])
+_Number = Annotated[float, Ge(-1e9), Le(1e9)]  # larger ones overflow in torch
+# Annotations of arguments of `torch.optim` -> types of the options.
+_OPTION_TYPES: Final[dict[Any, Any]] = {
+    **{bool: bool, int: int, float: _Number, float | Tensor: _Number},
+    tuple[float, float]: tuple[_Number, _Number],
+    tuple[float | Tensor, float | Tensor]: tuple[_Number, _Number],
+}
+# The learning rate has bounds; the others would let no step be made.
+_NOT_OPTIONS: Final = ("lr", "capturable", "differentiable")
 
 
 @dataclass(frozen=True)
@@ -94,9 +102,9 @@ def _wrap(kind: Any) -> type[Optimizer]:
         Parameter("model", Parameter.POSITIONAL_OR_KEYWORD),
         found["lr"].replace(name="learning_rate", annotation=rate, kind=Parameter.KEYWORD_ONLY),
         *(
-            option.replace(kind=Parameter.KEYWORD_ONLY)
+            option.replace(kind=Parameter.KEYWORD_ONLY, annotation=_OPTION_TYPES[option.annotation])
             for option in found.values()
-            if option.annotation in _OPTION_TYPES and option.name != "lr"
+            if option.annotation in _OPTION_TYPES and option.name not in _NOT_OPTIONS
         ),
     ]
 

@@ -1,6 +1,7 @@
 """Optimizers of torch, with the options of a configuration."""
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Le, Lt
@@ -8,23 +9,17 @@ from torch import nn
 
 from nmt.training.optim.optimizer import Optimizer, Rates, parameter_groups
 
-_ADAM_STATE: Final = ("step", "exp_avg", "exp_avg_sq")
-_ADAM_RATES: Final = Rates(1e-5, 1e-3, 2e-2)
 
+class _AdamOptions(Optimizer):
+    """The options of Adam for the class of torch that comes next among the bases.
 
-class Adam(Optimizer, torch.optim.Adam):
-    """Adam (Kingma & Ba 2015, algorithm 1).
-
-    Args:
-        model: whose parameters are trained.
-        learning_rate: the step size; the schedule multiplies it.
-        beta1: decay of the mean of the gradient.
-        beta2: decay of the mean of its square.
-        epsilon: added to the denominator.
+    Attributes:
+        kernel: selects torch's implementation of the step.
     """
 
-    state_keys = _ADAM_STATE
-    rates = _ADAM_RATES
+    state_keys = ("step", "exp_avg", "exp_avg_sq")
+    rates = Rates(1e-5, 1e-3, 2e-2)
+    kernel: ClassVar[Mapping[str, bool]] = {"fused": True}
 
     def __init__(
         self,
@@ -36,7 +31,19 @@ class Adam(Optimizer, torch.optim.Adam):
         epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
     ) -> None:
         groups, betas = parameter_groups(model, weight_decay=0.0), (beta1, beta2)
-        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
+        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, **self.kernel)  # type: ignore[call-arg, arg-type]
+
+
+class Adam(_AdamOptions, torch.optim.Adam):
+    """Adam (Kingma & Ba 2015, algorithm 1).
+
+    Args:
+        model: whose parameters are trained.
+        learning_rate: the step size; the schedule multiplies it.
+        beta1: decay of the mean of the gradient.
+        beta2: decay of the mean of its square.
+        epsilon: added to the denominator.
+    """
 
 
 class AdamW(Optimizer, torch.optim.AdamW):
@@ -51,8 +58,8 @@ class AdamW(Optimizer, torch.optim.AdamW):
         weight_decay: share of a weight taken off at each step, times the learning rate.
     """
 
-    state_keys = _ADAM_STATE
-    rates = _ADAM_RATES
+    state_keys = _AdamOptions.state_keys
+    rates = _AdamOptions.rates
 
     def __init__(
         self,
@@ -68,7 +75,7 @@ class AdamW(Optimizer, torch.optim.AdamW):
         super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
 
 
-class RAdam(Optimizer, torch.optim.RAdam):
+class RAdam(_AdamOptions, torch.optim.RAdam):
     """Adam with a rectified warm-up (Liu 2020, algorithm 2).
 
     Args:
@@ -79,20 +86,7 @@ class RAdam(Optimizer, torch.optim.RAdam):
         epsilon: added to the denominator.
     """
 
-    state_keys = _ADAM_STATE
-    rates = _ADAM_RATES
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
-        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
-        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
-    ) -> None:
-        groups, betas = parameter_groups(model, weight_decay=0.0), (beta1, beta2)
-        super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon)
+    kernel: ClassVar[Mapping[str, bool]] = {}  # torch has no fused step for it
 
 
 class Adadelta(Optimizer, torch.optim.Adadelta):

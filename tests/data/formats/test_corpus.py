@@ -99,7 +99,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)  # the one who runs the tests may be root
-    with pytest.raises(DataError, match=r"secret\.de: no permission to read it"):
+    with pytest.raises(DataError, match=r"secret\.de: no permission to read it; change the perm"):
         list(read_lines(tmp_path / "secret.de"))
 
 

@@ -202,7 +202,7 @@ def test_the_reader_pickles() -> None:
     assert copy.fingerprint() == reader.fingerprint() != GridReader(3, 4, 5).fingerprint()
 
 
-def test_nothing_of_a_grid_is_random_or_unknown() -> None:
+def test_grids_have_no_sampling_and_no_unknown_tokens() -> None:
     reader, grid = GridReader(2, 4, 4), Grid(np.ones((2, 3, 2), np.float32), "g")
     assert not reader.samples
     assert np.array_equal(reader.encode(grid, random.Random(1)), reader.encode(grid))

@@ -25,12 +25,15 @@ class PairTokenizer(VocabularyTokenizer):
 
     def __init__(self, normalizer: Normalizer, vocabulary: Vocabulary) -> None:
         texts = [token.removeprefix("▁") for token in vocabulary.tokens]
-        starts = [token.startswith("▁") for token in vocabulary.tokens]
-        super().__init__(normalizer, vocabulary, texts, starts)
+        super().__init__(normalizer, vocabulary, texts)
 
     def encode_word(self, word: str) -> list[int]:
         """Return one token for each pair."""
         return [self._vocabulary.ids.get(pair, UNK) for pair in split(word)]
+
+    def starts_word(self, before: int, token: int) -> bool:
+        """Return whether the pair is the first of a word."""
+        return self._pieces[token].startswith("▁")
 
 
 @dataclass(frozen=True)

@@ -357,7 +357,7 @@ def test_monotonic_agrees_with_its_recurrence(length: int) -> None:
     torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_monotonic_walks_on_in_translation() -> None:
+def test_monotonic_advances_in_translation() -> None:
     alignment = MonotonicAlignment(QUERY, initial_offset=0.0).eval()
     scores = torch.tensor(
         [[[-1.0, 1, 1, 1, 9], [-1, -1, 1, 1, 9], [9, 9, -1, -1, 9], [9, 9, 9, 9, 9]]]

@@ -135,7 +135,7 @@ def test_earlier_steps_do_not_depend_on_later_ones(attention: BaseAttention) -> 
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e30])
 @pytest.mark.parametrize("length", [1, 2, 500])
 @pytest.mark.parametrize("name", ALIGNMENTS)
-def test_no_nan_leaves_an_alignment(
+def test_alignments_give_no_nan(
     name: str, kind: torch.dtype, size: float, length: int, training: bool
 ) -> None:
     torch.manual_seed(3)
@@ -161,7 +161,7 @@ def test_no_nan_leaves_an_alignment(
 @pytest.mark.parametrize("length", [1, 3, 500])
 @pytest.mark.parametrize("size", [0.0, 1e4, 1e15])
 @pytest.mark.parametrize("name", SCORES)
-def test_no_nan_leaves_a_score(name: str, size: float, length: int, reduced: bool) -> None:
+def test_scores_give_no_nan(name: str, size: float, length: int, reduced: bool) -> None:
     value_size = QUERY if SCORES[name].needs_equal_sizes else VALUE
     attention = Attention(SCORES[name](QUERY, value_size), ALIGNMENTS["softmax"](QUERY))
     torch.manual_seed(3)

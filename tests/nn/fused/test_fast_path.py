@@ -141,7 +141,10 @@ def test_a_step_of_its_own_is_the_one_that_trains(kinds: dict[str, Any]) -> None
 
 def assert_words_one_by_one_are_alike(model: Model, batch: Batch) -> None:
     """Compare with the plain code, which runs where a call has one word."""
-    decoded, state = model.decode(batch), model.read(batch.source, batch.source_lengths)
+    decoded, state = (
+        model.decode(batch),
+        model.start(model.encode(batch.source, batch.source_lengths)),
+    )
     words = batch.decoder_input
     for step in range(words.shape[1]):
         one = model._decode(words[:, step : step + 1], state)

@@ -6,7 +6,7 @@ import torch
 from nmt.training.logs.environment import write_environment
 
 
-def test_names_versions_and_hardware(tmp_path: Path) -> None:
+def test_environment_lists_versions_and_hardware(tmp_path: Path) -> None:
     write_environment(tmp_path / "environment.json", torch.device("cpu"), torch.bfloat16)
     facts = json.loads((tmp_path / "environment.json").read_text())
     assert facts["torch"] == torch.__version__

@@ -70,7 +70,7 @@ def test_the_log_has_the_time_and_ends_with_the_with(tmp_path: Path) -> None:
     assert [line.split(" ", 2)[2] for line in lines] == ["one", "two"]
 
 
-def test_curves_are_drawn_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_curves_are_drawn_at_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Path] = []
     monkeypatch.setattr(module, "plot_learning_curves", lambda panels, path: drawn.append(path))
     with make(tmp_path).opened() as reporter:
@@ -102,7 +102,7 @@ def test_tensorboard_that_is_missing_is_named(
         make(tmp_path, has_tensorboard=True)
 
 
-def test_nothing_is_cut_off_before_it_is_entered(tmp_path: Path) -> None:
+def test_nothing_is_truncated_before_the_log_is_entered(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("of the run\n")
     reporter = make(tmp_path)
     assert (tmp_path / "metrics.jsonl").read_text() == "of the run\n"
@@ -144,7 +144,7 @@ def test_tensorboard_gets_every_figure(tmp_path: Path, monkeypatch: pytest.Monke
     ]
 
 
-def test_a_silent_one_prints_and_writes_nothing(
+def test_silent_reporter_prints_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     terminal = Terminal()

@@ -10,7 +10,11 @@ from nmt.core.batch import Batch, make_batch
 from nmt.nn.attention.alignments.alignment import SampledAlignment
 from nmt.nn.decoders.interface import DecoderOutput
 from nmt.training.objective.attention_loss import CoverageLoss, GuidedAttention, Reinforce
-from nmt.training.objective.cross_entropy import TokenLoss, label_smoothed_cross_entropy
+from nmt.training.objective.cross_entropy import (
+    TokenLoss,
+    label_smoothed_cross_entropy,
+    label_smoothed_nll,
+)
 from nmt.training.objective.loss_term import LossTerm, Outputs
 from nmt.training.objective.objective import Objective, build_objective, duplicate_batch
 from nmt.training.objective.output_loss import (
@@ -107,6 +111,24 @@ def test_attention_losses_apply_to_both_passes() -> None:
     losses = Objective(terms)(model, BATCH)
     torch.testing.assert_close(losses.objective, (words.objective + coverage) / 2 + 2.0 * apart)
     torch.testing.assert_close(losses.negative_log_likelihood, words.negative_log_likelihood / 2)
+
+
+def test_losses_are_added_in_the_order_of_earlier_versions() -> None:
+    once = replace(BATCH, alignment=torch.rand(*BATCH.labels.shape, BATCH.source.shape[1]))
+    model, batch = tiny_model(dropout=0.5), duplicate_batch(once)
+    for seed in range(30):
+        torch.manual_seed(seed)
+        decoded = model.decode(batch)
+        log_probabilities = model.projection(decoded.vectors).log_softmax(-1)
+        words = label_smoothed_nll(log_probabilities, batch.labels, 0.1).objective
+        terms = CoverageLoss(weight=0.3), GuidedAttention(weight=0.7)
+        weighted = [term(outputs(batch, decoded)) for term in terms]
+        attention = torch.stack([value for value in weighted if value is not None]).sum()
+        disagreement = symmetric_kl(log_probabilities, batch.labels)
+        expected = 0.5 * (words + attention) + 0.9 * disagreement
+        torch.manual_seed(seed)
+        objective = Objective((SMOOTHED, terms[0], RDrop(weight=0.9), terms[1]))
+        assert torch.equal(objective(model, once).objective, expected)
 
 
 def test_the_model_computes_in_the_precision_and_the_losses_do_not() -> None:

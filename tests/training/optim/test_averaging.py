@@ -29,7 +29,7 @@ def test_moving_average_forgets_the_initial_weights() -> None:
     assert average.tensors()["weight"].item() == pytest.approx(1.0, abs=0.1)
 
 
-def test_the_model_holds_it_for_a_while_only() -> None:
+def test_model_has_the_average_only_inside_the_context() -> None:
     model = make(3.0)
     average = ExponentialMovingAverage(model, decay=0.5)
     model.weight.data.fill_(5.0)

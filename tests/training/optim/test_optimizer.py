@@ -2,10 +2,11 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import torch
+from annotated_types import Ge, Le
 from torch import nn
 from torch.nn.utils import parameters_to_vector
 
@@ -321,8 +322,10 @@ def test_muon_trains_hidden_matrices() -> None:
     names = {name for name, p in model.named_parameters() if id(p) in trained}
     shapes = {name: p.ndim for name, p in model.named_parameters()}
     vocabulary = ("source_embedding.", "target_embedding.", "projection.")
-    expected = {n for n, dim in shapes.items() if dim == 2 and not n.startswith(vocabulary)}
-    assert names == expected
+    matrices = {n for n, dim in shapes.items() if dim == 2 and not n.startswith(vocabulary)}
+    direction = "decoder.attention.score.direction.weight"  # a vector as a matrix of one row
+    assert direction in matrices
+    assert names == matrices - {direction}
     parts = {name.split(".")[0] for name in names}
     assert parts == {"encoder", "bridge", "decoder"}
     assert any("attention" in name for name in names)
@@ -376,10 +379,30 @@ def test_options_of_an_adopted_optimizer_are_its_numbers_and_flags(model: nn.Mod
         "weight_decay": 0,
         "momentum_decay": 4e-3,
     }
-    assert "lr" not in options and "foreach" not in options
+    assert options.keys().isdisjoint({"lr", "foreach", "capturable", "differentiable"})
     optimizer: Any = kind(model, learning_rate=0.5, weight_decay=0.1)
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value"),
+    [
+        (torch.optim.AdamW, "betas", (0.8, 0.9)),
+        (torch.optim.Adam, "betas", (0.8, 0.9)),
+        (torch.optim.SGD, "weight_decay", 0.5),
+        (torch.optim.SGD, "nesterov", False),
+    ],
+)
+def test_options_that_torch_also_takes_as_tensors(
+    kind: type, option: str, value: object, model: nn.Module
+) -> None:
+    adopted: Any = Optimizer.adopt(kind)
+    annotation = inspect.signature(adopted).parameters[option].annotation
+    number = Annotated[float, Ge(-1e9), Le(1e9)]
+    assert annotation in (tuple[number, number], number, bool)
+    optimizer = adopted(model, learning_rate=0.1, **{option: value})
+    assert optimizer.param_groups[0][option] == value
 
 
 def test_a_value_that_torch_refuses_is_one_line(model: nn.Module) -> None:

@@ -51,14 +51,14 @@ def test_constant_cools_down_at_the_end() -> None:
     assert schedule.factor(100) == schedule.factor(120) == 0.0
 
 
-def test_a_cooldown_needs_an_end_and_room() -> None:
+def test_cooldown_needs_an_end_and_enough_updates() -> None:
     with pytest.raises(ConfigError, match=r"schedule\.cooldown: needs the end of training"):
         Constant(None, cooldown=5)
     with pytest.raises(ConfigError, match="95 and warmup 10 exceed the 100 updates"):
         Constant(100, warmup=10, cooldown=95)
 
 
-def test_a_cooldown_is_not_put_off_once_it_has_begun() -> None:
+def test_started_cooldown_cannot_be_postponed() -> None:
     state = Constant(100, cooldown=20).state()
     for end in (90, 100, 200):
         Constant(end, cooldown=20).restore(state, 70)
@@ -103,7 +103,7 @@ def test_cosine_needs_an_end() -> None:
         Cosine(None)
 
 
-def test_cosine_needs_room_after_the_warmup() -> None:
+def test_cosine_must_end_after_the_warmup() -> None:
     with pytest.raises(ConfigError, match=r"schedule\.warmup: must be less than the 50 updates"):
         Cosine(50, warmup=50)
 

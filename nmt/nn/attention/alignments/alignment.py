@@ -124,18 +124,14 @@ def position_mask(positions: Int[Tensor, "*N"], size: int) -> Bool[Tensor, "*N {
     return torch.arange(size, device=positions.device) == positions.unsqueeze(-1)
 
 
-def masked_softmax(
-    scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
-) -> Float[Tensor, "B T S"]:
+def masked_softmax(scores: Scores, real: Bool[Tensor, "B #T S"]) -> Scores:
     """Return the softmax over the real positions; zeros, not NaN, for a row without any."""
     # The lowest finite number, not -inf, which would turn a fully masked row into NaN.
     least = torch.finfo(scores.dtype).min
     return torch.softmax(scores.masked_fill(~real, least), dim=-1) * real
 
 
-def subtract_max(
-    scores: Float[Tensor, "B T S"], real: Bool[Tensor, "B #T S"]
-) -> Float[Tensor, "B T S"]:
+def subtract_max(scores: Scores, real: Bool[Tensor, "B #T S"]) -> Scores:
     """Subtract the highest score of the real positions; only differences matter.
 
     Differences are clamped to -10,000, where the weight is zero anyway. They stay finite when they

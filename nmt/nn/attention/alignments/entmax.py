@@ -22,6 +22,7 @@ from nmt.nn.shapes import Mask, Queries, Scores
 # Softmax is the limit at 1. Closer to 1, the power ``1 / (alpha - 1)`` loses all precision.
 _MIN_ALPHA: Final = 1.01
 _MAX_ALPHA: Final = 1.99
+_NUM_BISECTIONS: Final = 50  # more than a float64 can resolve
 
 
 class SparsemaxAlignment(Alignment):
@@ -82,7 +83,8 @@ class EntmaxAlignment(Alignment):
         real = mask.unsqueeze(1)
         bounded = subtract_max(scores, real)
         if self.logit is not None:
-            weights = entmax(bounded, self._learned(self.logit).to(bounded.dtype))
+            alpha = _MIN_ALPHA + (_MAX_ALPHA - _MIN_ALPHA) * torch.sigmoid(self.logit)
+            weights = entmax(bounded, alpha.to(bounded.dtype))
         elif self.alpha == 1.5:
             weights = entmax15(bounded)
         elif self.alpha == 2.0:
@@ -90,9 +92,6 @@ class EntmaxAlignment(Alignment):
         else:
             weights = entmax(bounded, bounded.new_tensor(self.alpha))
         return AlignmentOutput((weights * real).to(scores.dtype))
-
-    def _learned(self, logit: Tensor) -> Tensor:
-        return _MIN_ALPHA + (_MAX_ALPHA - _MIN_ALPHA) * torch.sigmoid(logit)
 
 
 def sparsemax(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
@@ -105,17 +104,14 @@ def entmax15(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
     return _Entmax15.apply(scores)  # type: ignore[no-untyped-call, no-any-return]
 
 
-def entmax(
-    scores: Float[Tensor, "*N S"], alpha: Float[Tensor, ""], num_iterations: int = 50
-) -> Float[Tensor, "*N S"]:
+def entmax(scores: Float[Tensor, "*N S"], alpha: Float[Tensor, ""]) -> Float[Tensor, "*N S"]:
     """Return entmax of any alpha above 1, which may be learned (Correia 2019, section 3.1).
 
     Args:
         scores: z.
         alpha: the order.
-        num_iterations: bisection steps to find the threshold.
     """
-    return _Entmax.apply(scores, alpha, num_iterations)  # type: ignore[no-untyped-call, no-any-return]
+    return _Entmax.apply(scores, alpha)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _through(gradient: Tensor, slope: Tensor) -> Tensor:
@@ -175,14 +171,14 @@ class _Entmax15(_Exact):
 
 class _Entmax(Function):
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, alpha: Tensor, num_iterations: int) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, alpha: Tensor) -> Tensor:
         power = 1 / (alpha - 1)
         scaled = (scores - scores.amax(-1, keepdim=True)) * (alpha - 1)
         # At -1 the best score has probability one. At the upper end, the sum is one if all scores
         # are equal to the best.
         low = torch.full_like(scaled[..., :1], -1.0)
         width = 1 - torch.full_like(low, scores.shape[-1]) ** (1 - alpha)
-        for _ in range(num_iterations):
+        for _ in range(_NUM_BISECTIONS):
             width = width / 2
             enough = (scaled - (low + width)).clamp(min=0).pow(power).sum(-1, keepdim=True) >= 1
             low = torch.where(enough, low + width, low)
@@ -199,7 +195,7 @@ class _Entmax(Function):
         slope = torch.where(inside, probabilities.pow(2 - alpha), 0.0)
         d_scores = _through(gradients[0], slope)
         if not ctx.needs_input_grad[1]:
-            return d_scores, None, None
+            return d_scores, None
         # Correia 2019, proposition 1, with a separate entropy term for each probability. Near
         # alpha 1 it is the small difference of two large terms, so float64.
         exact, order = probabilities.double(), alpha.double()
@@ -209,4 +205,4 @@ class _Entmax(Function):
         first = (exact - share) / (order - 1).square()
         second = (terms - share * terms.sum(-1, keepdim=True)) / (order - 1)
         d_alpha = (gradients[0] * (first - second)).sum().reshape(alpha.shape)
-        return d_scores, d_alpha.to(alpha.dtype), None
+        return d_scores, d_alpha.to(alpha.dtype)

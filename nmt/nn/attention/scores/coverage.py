@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.core.errors import ConfigError
 from nmt.nn.attention.scores.additive import AdditiveScore, Units
-from nmt.nn.layers import Linear, initialize_hidden_gates, initialize_input_gates
+from nmt.nn.layers import Linear, initialize_gates
 from nmt.nn.shapes import Inputs, Keys, Mask, Queries, Scores
 
 
@@ -171,8 +171,8 @@ class GRUCoverageScore(StatefulScore):
         self.weight_to_gates = nn.Linear(1, gate_size, bias=False)
         self.hidden_to_gates = nn.Linear(coverage_size, gate_size)
         for linear in (self.key_to_gates, self.query_to_gates, self.weight_to_gates):
-            initialize_input_gates(linear.weight, 3)
-        initialize_hidden_gates(self.hidden_to_gates.weight, 3)
+            initialize_gates(linear.weight, 3, nn.init.xavier_uniform_)
+        initialize_gates(self.hidden_to_gates.weight, 3, nn.init.orthogonal_)
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return ``U h + b``, followed by what h adds to the gates."""

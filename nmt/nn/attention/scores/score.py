@@ -45,10 +45,7 @@ class Score(FastPath, nn.Module, ABC):
         """Return the key projection: the part of a score that depends on the memory only."""
 
     def start(self, keys: Keys, mask: Mask) -> Tensor | None:
-        """Return the state before the first step, `[B S]` or `[B S D]`; None if stateless.
-
-        Only called if the score `is_sequential`.
-        """
+        """Return the state before the first step, `[B S]` or `[B S D]`; used if `is_sequential`."""
         return None
 
     @abstractmethod
