@@ -40,11 +40,11 @@ demo: $(INSTALLED)
 	$(BIN)/python -m nmt demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # They start processes of their own.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow -n 2
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
 
 # Prints Markdown. More pairs take much longer: make benchmark PAIRS="10000 10000000".
 benchmark: $(INSTALLED)

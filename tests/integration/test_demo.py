@@ -140,7 +140,7 @@ def test_demo_from_a_wheel_in_an_empty_folder(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), "source"]
+    build = ["wheel", "--no-deps", "--no-index", "--no-build-isolation", "./source"]
     subprocess.run([*pip, *build], cwd=tmp_path, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("nmt-*.whl")
     target = ["install", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
