@@ -179,7 +179,7 @@ def test_an_option_whose_second_value_would_replace_the_first_is_refused(
 def test_every_option_with_a_value_counts_once_or_is_collected(name: str) -> None:
     parser = cli._Parser()
     add_arguments(parser, importlib.import_module(f"nmt.cli.{name}").Arguments)
-    collected = {"--plugin", "--set", "--ensemble", "--reference"}
+    collected = {"--plugin", "--set", "--ensemble", "--reference", "--languages", "--cors"}
     for action in parser._actions:
         if action.option_strings and action.nargs is None:
             is_collected = isinstance(action, argparse._AppendAction)
