@@ -25,7 +25,7 @@ from nmt.nn.model import Model
 from nmt.runs.run import BEST, Run
 from nmt.search.hypothesis import Hypothesis
 from nmt.system.files import CHECKSUM_PLACEHOLDER, atomic_write, write_checksum
-from nmt.system.plugins import allow, lines_of, sources
+from nmt.system.plugins import lines_of, sources
 from nmt.text.tokenizer import Tokenizer
 
 Precision = Literal["float32", "int8"]
@@ -90,8 +90,7 @@ def export_run(
         ConfigError: the model reads grids, or an option is not supported in an exported file.
         OSError: the file cannot be written.
     """
-    allow(plugins)
-    run = Run.of(run, decoding)
+    run = Run.of(run, decoding, plugins)
     options, folder = run.config.decoding, run.folder.path
     _require_simple(options)
     tokenizers = load_tokenizers(run)

@@ -26,7 +26,6 @@ from nmt.nn.ensemble import Space
 from nmt.runs.run import BEST, Run
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO
-from nmt.system.plugins import allow
 from nmt.system.process import num_threads
 from nmt.word_alignment.units import AlignmentUnits
 
@@ -83,9 +82,7 @@ class Translator(PostProcessor):
             RunError: the folder is not a run, or is incomplete or corrupted.
             ConfigError: the device, precision or decoding is not supported, or vocabularies differ.
         """
-        if plugins:
-            allow(plugins)
-        run = Run.of(run, decoding)
+        run = Run.of(run, decoding, plugins)
         options = run.config.decoding
         tokenizers = load_tokenizers(run)
         runner = load_runner(

@@ -274,16 +274,19 @@ class Run:
 
     @classmethod
     def of(
-        cls, run: "Run | str | Path", decoding: DecodingConfig | Mapping[str, Any] | None
+        cls,
+        run: "Run | str | Path",
+        decoding: DecodingConfig | Mapping[str, Any] | None,
+        plugins: Sequence[str | Path | type] = (),
     ) -> "Run":
-        """Return an open run as it is, or open a folder with options of `decoding`.
+        """Return an open run as it is, or open a folder with options of `decoding` and plug-ins.
 
         Raises:
             RunError: as in `open`.
             ConfigError: as in `open`; or options are given for a run that is already open.
         """
         if not isinstance(run, Run):
-            return cls.open(run, decoding=decoding)
+            return cls.open(run, decoding=decoding, plugins=plugins)
         if decoding is not None:
             raise ConfigError("decoding: cannot be changed in an open run; give it to Run.open")
         return run
