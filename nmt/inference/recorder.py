@@ -98,7 +98,7 @@ def record(model: Model, source: Tokens, target: Sequence[int]) -> Recording:
             module.drop_fast_path("recorded")
     recorder = _Recorder(model)
     with torch.inference_mode():
-        state = model.read(*make_source([source]))
+        state = model.start(model.encode(*make_source([source])))
         recorder.reads_source = False
         for token in (BOS, *target):
             log_probabilities, state = model.step(torch.tensor([token]), state)
