@@ -58,15 +58,14 @@ def build_model(
     Raises:
         ConfigError: an option is not valid, or a size is missing.
     """
-    if plugins:
-        allow(plugins)
     if isinstance(config, str | Path):
-        config = load_config(config)
+        config = load_config(config, plugins=plugins)
     if isinstance(config, Config):
         size = config.tokenizer.options.get("vocabulary_size")
         source_size, target_size = source_size or size, target_size or size
         config = config.model
     if isinstance(config, Mapping):
+        allow(plugins)
         config = _check_options(dict(config))
     if source_size is None or target_size is None:
         raise ConfigError(

@@ -268,8 +268,7 @@ class Run:
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
         options = None if given is None else {"decoding": dict(given)}
         config = load_config(folder.config, overrides, options, plugins=plugins)
-        if folder.plugin_copies.exists():
-            warn_about_changes(folder.plugin_copies)
+        warn_about_changes(folder.plugin_copies)
         return cls(folder, config)
 
     @classmethod
@@ -283,12 +282,13 @@ class Run:
 
         Raises:
             RunError: as in `open`.
-            ConfigError: as in `open`; or options are given for a run that is already open.
+            ConfigError: as in `open`; or options or plug-ins are given for an open run.
         """
         if not isinstance(run, Run):
             return cls.open(run, decoding=decoding, plugins=plugins)
-        if decoding is not None:
-            raise ConfigError("decoding: cannot be changed in an open run; give it to Run.open")
+        for name, given in (("decoding", decoding is not None), ("plugins", bool(plugins))):
+            if given:
+                raise ConfigError(f"{name}: cannot be changed in an open run; give it to Run.open")
         return run
 
     def with_decoding(self, decoding: DecodingConfig) -> "Run":

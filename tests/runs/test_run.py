@@ -237,6 +237,11 @@ def test_an_open_run_takes_no_options(opened: Run, decoding: DecodingConfig) -> 
         Run.of(opened, decoding)
 
 
+def test_an_open_run_takes_no_plugins(opened: Run) -> None:
+    with pytest.raises(ConfigError, match=r"^plugins: cannot be changed in an open run; .*\.open"):
+        Run.of(opened, None, ["score.py"])
+
+
 def test_options_of_decoding_are_replaced(opened: Run) -> None:
     changed = opened.with_decoding(DecodingConfig(beam_size=7))
     assert (changed.config.decoding.beam_size, opened.config.decoding.beam_size) == (7, 3)
