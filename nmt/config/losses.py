@@ -6,7 +6,9 @@ from pydantic import Field
 
 from nmt.config.messages import refuse
 from nmt.config.registry import Options
-from nmt.config.values import Positive, PositiveStrength, Strength
+from nmt.config.values import Chance, Positive, PositiveStrength, Strength
+
+AttentionLoss = Literal["cross_entropy", "squared_error"]
 
 
 class ScheduledSamplingConfig(Options):
@@ -20,7 +22,7 @@ class ScheduledSamplingConfig(Options):
 
     start: Annotated[int, Field(ge=0)] = 0
     end: Positive = 20_000
-    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    probability: Chance = 0.25
 
     def _check(self) -> None:
         if self.end <= self.start:
@@ -35,7 +37,7 @@ class GuidedAttentionConfig(Options):
         weight: Weight of this loss, which is added to the cross-entropy.
     """
 
-    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
+    loss: AttentionLoss = "cross_entropy"
     weight: PositiveStrength = 1.0
 
 
@@ -51,4 +53,4 @@ class ReinforceConfig(Options):
 
     weight: Strength = 1.0
     entropy: Strength = 0.01
-    discount: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    discount: Chance = 0.0

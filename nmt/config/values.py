@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from nmt.system.files import expand_home, refuse_nul
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Chance = Annotated[float, Field(ge=0.0, le=1.0)]  # a probability that may be 1
 Positive = Annotated[int, Field(ge=1)]
 # Limits far beyond practical use: larger values would fail only after hours, or use all memory.
 Size = Annotated[int, Field(ge=1, le=100_000)]

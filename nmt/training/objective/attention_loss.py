@@ -1,13 +1,14 @@
 """Loss terms on the attention weights: REINFORCE, coverage, and guided attention."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from annotated_types import Ge, Gt, Le
 from jaxtyping import Float
 from torch import Tensor
 
+from nmt.config.losses import AttentionLoss
+from nmt.config.values import Chance, PositiveStrength, Strength
 from nmt.training.objective.loss_term import LossTerm, Outputs
 
 
@@ -22,9 +23,9 @@ class Reinforce(LossTerm):
             its own word.
     """
 
-    weight: Annotated[float, Ge(0.0), Le(1_000)] = 1.0
-    entropy: Annotated[float, Ge(0.0), Le(1_000)] = 0.01
-    discount: Annotated[float, Ge(0.0), Le(1.0)] = 0.0
+    weight: Strength = 1.0
+    entropy: Strength = 0.01
+    discount: Chance = 0.0
 
     def __call__(self, outputs: Outputs) -> Float[Tensor, ""] | None:
         """Return the policy loss of words with sampled positions, minus the entropy of all words.
@@ -67,7 +68,7 @@ class CoverageLoss(LossTerm):
     """
 
     needs_attention: ClassVar[bool] = True
-    weight: Annotated[float, Gt(0.0), Le(1_000)] = 1.0
+    weight: PositiveStrength = 1.0
 
     def __call__(self, outputs: Outputs) -> Float[Tensor, ""]:
         """Return the loss of all words."""
@@ -93,8 +94,8 @@ class GuidedAttention(LossTerm):
 
     needs_attention: ClassVar[bool] = True
     needs_links: ClassVar[bool] = True
-    loss: Literal["cross_entropy", "squared_error"] = "cross_entropy"
-    weight: Annotated[float, Gt(0.0), Le(1_000)] = 1.0
+    loss: AttentionLoss = "cross_entropy"
+    weight: PositiveStrength = 1.0
 
     def __call__(self, outputs: Outputs) -> Float[Tensor, ""] | None:
         """Return the loss of the words that have links; None: no sentence has alignments."""

@@ -1,12 +1,12 @@
 """Loss terms on the distributions of words: label smoothing, R-Drop, and the entropy bonus."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from annotated_types import Ge, Gt, Le, Lt
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nmt.config.values import PositiveStrength, Probability
 from nmt.core.special_tokens import PAD
 from nmt.training.objective.loss_term import LossTerm, Outputs
 
@@ -21,7 +21,7 @@ class LabelSmoothing(LossTerm):
         weight: share of the probability spread over all words.
     """
 
-    weight: Annotated[float, Ge(0.0), Lt(1.0)] = 0.1
+    weight: Probability = 0.1
 
     def __call__(self, outputs: Outputs) -> None:
         """Return None."""
@@ -37,7 +37,7 @@ class RDrop(LossTerm):
 
     needs_distribution: ClassVar[bool] = True
     needs_two_passes: ClassVar[bool] = True
-    weight: Annotated[float, Gt(0.0), Le(1_000)] = 1.0
+    weight: PositiveStrength = 1.0
 
     def __call__(self, outputs: Outputs) -> Float[Tensor, ""]:
         """Return the loss for both passes."""
@@ -54,7 +54,7 @@ class EntropyBonus(LossTerm):
     """
 
     needs_distribution: ClassVar[bool] = True
-    weight: Annotated[float, Gt(0.0), Le(1_000)] = 0.1
+    weight: PositiveStrength = 0.1
 
     def __call__(self, outputs: Outputs) -> Float[Tensor, ""]:
         """Return the negative entropy."""

@@ -3,10 +3,16 @@
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le
 from torch import nn
 
-from nmt.training.optim.optimizer import Optimizer, parameter_groups
+from nmt.training.optim.optimizer import (
+    Decay,
+    Optimizer,
+    StepSize,
+    WeightDecay,
+    parameter_groups,
+)
 
 
 class Muon(Optimizer):
@@ -28,9 +34,9 @@ class Muon(Optimizer):
         model: nn.Module,
         *,
         learning_rate: Annotated[float, Ge(1e-30), Le(1_000)] = 0.02,
-        momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.95,
-        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
-        adamw_learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
+        momentum: Decay = 0.95,
+        weight_decay: WeightDecay = 0.01,
+        adamw_learning_rate: StepSize = 1e-3,
     ) -> None:
         hidden = hidden_matrices(model)
         others = parameter_groups(model, weight_decay)

@@ -7,7 +7,7 @@ from inspect import Parameter, Signature, signature
 from typing import Annotated, Any, Final
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
@@ -15,6 +15,10 @@ from nmt.core.errors import ConfigError
 from nmt.distributed.process_group import ProcessGroup
 
 ParameterGroups = list[dict[str, Any]]
+# Types of options that several optimizers have.
+StepSize = Annotated[float, Gt(0.0), Le(1_000)]
+Decay = Annotated[float, Ge(0.0), Lt(1.0)]
+WeightDecay = Annotated[float, Ge(0.0), Le(1_000)]
 
 # Dtypes of the gradient all-reduce; the range of float16 is too small.
 GRADIENT_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -97,10 +101,9 @@ class Optimizer(torch.optim.Optimizer):
 def _wrap(kind: Any) -> type[Optimizer]:
     """Return an optimizer of torch as a plug-in; its options are its numbers and flags."""
     found = signature(kind).parameters
-    rate = Annotated[float, Gt(0.0), Le(1_000)]
     options = [
         Parameter("model", Parameter.POSITIONAL_OR_KEYWORD),
-        found["lr"].replace(name="learning_rate", annotation=rate, kind=Parameter.KEYWORD_ONLY),
+        found["lr"].replace(name="learning_rate", annotation=StepSize, kind=Parameter.KEYWORD_ONLY),
         *(
             option.replace(kind=Parameter.KEYWORD_ONLY, annotation=_OPTION_TYPES[option.annotation])
             for option in found.values()

@@ -4,10 +4,19 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le
 from torch import nn
 
-from nmt.training.optim.optimizer import Optimizer, Rates, parameter_groups
+from nmt.training.optim.optimizer import (
+    Decay,
+    Optimizer,
+    Rates,
+    StepSize,
+    WeightDecay,
+    parameter_groups,
+)
+
+Epsilon = Annotated[float, Ge(1e-30), Le(1)]
 
 
 class _AdamOptions(Optimizer):
@@ -25,10 +34,10 @@ class _AdamOptions(Optimizer):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
-        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
-        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
+        learning_rate: StepSize = 1e-3,
+        beta1: Decay = 0.9,
+        beta2: Decay = 0.999,
+        epsilon: Epsilon = 1e-8,
     ) -> None:
         groups, betas = parameter_groups(model, weight_decay=0.0), (beta1, beta2)
         super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, **self.kernel)  # type: ignore[call-arg, arg-type]
@@ -65,11 +74,11 @@ class AdamW(Optimizer, torch.optim.AdamW):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1e-3,
-        beta1: Annotated[float, Ge(0.0), Lt(1.0)] = 0.9,
-        beta2: Annotated[float, Ge(0.0), Lt(1.0)] = 0.999,
-        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-8,
-        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.01,
+        learning_rate: StepSize = 1e-3,
+        beta1: Decay = 0.9,
+        beta2: Decay = 0.999,
+        epsilon: Epsilon = 1e-8,
+        weight_decay: WeightDecay = 0.01,
     ) -> None:
         groups, betas = parameter_groups(model, weight_decay), (beta1, beta2)
         super().__init__(groups, lr=learning_rate, betas=betas, eps=epsilon, fused=True)
@@ -105,9 +114,9 @@ class Adadelta(Optimizer, torch.optim.Adadelta):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1.0,
-        rho: Annotated[float, Ge(0.0), Lt(1.0)] = 0.95,
-        epsilon: Annotated[float, Ge(1e-30), Le(1)] = 1e-6,
+        learning_rate: StepSize = 1.0,
+        rho: Decay = 0.95,
+        epsilon: Epsilon = 1e-6,
     ) -> None:
         groups = parameter_groups(model, weight_decay=0.0)
         super().__init__(groups, lr=learning_rate, rho=rho, eps=epsilon)
@@ -130,9 +139,9 @@ class SGD(Optimizer, torch.optim.SGD):
         self,
         model: nn.Module,
         *,
-        learning_rate: Annotated[float, Gt(0.0), Le(1_000)] = 1.0,
-        momentum: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0,
-        weight_decay: Annotated[float, Ge(0.0), Le(1_000)] = 0.0,
+        learning_rate: StepSize = 1.0,
+        momentum: Decay = 0.0,
+        weight_decay: WeightDecay = 0.0,
     ) -> None:
         groups = parameter_groups(model, weight_decay)
         super().__init__(groups, lr=learning_rate, momentum=momentum, fused=True)
