@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 _OF_EXPORTED: Final = ("plugins", "run", "sentence", "json", "html", "beam_size")
 # Arguments that a command with another prefix does not repeat.
 _NOT_REPEATED: Final = ("run", "sentence", "json", "html", "prefix")
-_OF_GRAPH: Final = (
-    "states, gates, attention and beam, which stay inside the exported graph; trace the run that "
-    "was exported"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +110,7 @@ def _trace_exported(arguments: Arguments) -> "Trace":
 
     translator = ExportedTranslator.open(arguments.run, beam_size=arguments.beam_size)
     (translation,) = translator.translate([source])
-    return Trace.of_translation(source, translation, _OF_GRAPH)
+    return Trace.of_exported(source, translation)
 
 
 def _outputs(arguments: Arguments) -> "dict[str, Path | None]":

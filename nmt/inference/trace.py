@@ -1,7 +1,7 @@
 """The whole computation of one sentence: its arrays, its steps, its beam and the formulas.
 
 `Translator.trace` computes it. An exported file only gives the translation, which
-`Trace.of_translation` wraps, so nothing heavy is imported here.
+`Trace.of_exported` wraps, so nothing heavy is imported here.
 """
 
 import math
@@ -29,6 +29,10 @@ _OF_VOCABULARY: Final = ("projection.logits", "log_probabilities")
 _OF_STEPS: Final = ("decoder", "target_embedding")
 _OF_SOURCE: Final = ("keys", "values", "vector")
 _OVER_SOURCE: Final = ("scores", "weights")
+_OF_GRAPH: Final = (
+    "states, gates, attention and beam, which stay inside the exported graph; trace the run that "
+    "was exported"
+)
 
 
 @dataclass(frozen=True)
@@ -138,15 +142,9 @@ class Trace:
     lacks: tuple[str, ...] = ()
 
     @classmethod
-    def of_translation(cls, source: str, translation: Translation, lacks: str) -> "Trace":
-        """Return the trace of a model of which only the translation is known.
-
-        Args:
-            source: the text.
-            translation: of the text.
-            lacks: what is not in the trace, and why.
-        """
-        return cls((source, translation.text), translation, lacks=(lacks,))
+    def of_exported(cls, source: str, translation: Translation) -> "Trace":
+        """Return the trace of a text that an exported file has translated: its translation."""
+        return cls((source, translation.text), translation, lacks=(_OF_GRAPH,))
 
     def to_json(self) -> str:
         """Return everything as JSON: arrays as shape and values, with nine digits (exact)."""

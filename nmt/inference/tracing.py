@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -29,6 +28,7 @@ from nmt.search.beam_tree import BeamTree
 from nmt.search.coverage_penalty import NoCoverage
 from nmt.search.search import Search
 from nmt.text.tokenizer import Tokenizer
+from nmt.visualization.attention_view import mean_entropy
 
 if TYPE_CHECKING:
     from nmt.inference.translator import Translator
@@ -145,8 +145,8 @@ def _steps(
             texts[1],
             float(probabilities[token]),
             tuple(likeliest),
-            _entropy(probabilities),
-            None if weights is None else _entropy(weights[number]),
+            mean_entropy(probabilities[None]),
+            None if weights is None else mean_entropy(weights[number : number + 1]),
             tuple(_cell_step(arrays, number, path, cell) for path, cell in cells),
         )
 
@@ -165,13 +165,6 @@ def _cell_step(arrays: dict[str, NDArray[Any]], number: int, path: str, cell: Ce
     norm = float(cell.hidden(state).double().norm())
     gate = arrays.get(f"{path}.{cell.kept_gate}")
     return CellStep(path, norm, None if gate is None else float(gate[number].mean()))
-
-
-def _entropy(probabilities: NDArray[Any]) -> float:
-    """Return the entropy of weights in nats, after division by their sum; 0 if all are zero."""
-    positive = probabilities[probabilities > 0.0].astype(np.float64)
-    shares = positive / positive.sum()
-    return float(-(shares * np.log(shares)).sum())
 
 
 def _parts(model: Model, search: Search) -> Iterator[TracedPart]:

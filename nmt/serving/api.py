@@ -1,7 +1,7 @@
 """The server's own API: everything that a model can show."""
 
 from dataclasses import asdict
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
@@ -17,10 +17,6 @@ from nmt.serving.models import SearchOptions, ServedModel
 from nmt.serving.schemas import describe_body, read_body, refuse
 from nmt.serving.service import Service
 from nmt.visualization.attention_view import short
-
-_LACKS: Final = (
-    "states, gates, attention and the beam stay inside the exported graph; trace its run"
-)
 
 ToTranslate = Annotated[schemas.Translation, Depends(read_body(schemas.Translation))]
 ToReplace = Annotated[schemas.Alternatives, Depends(read_body(schemas.Alternatives))]
@@ -177,7 +173,7 @@ class OwnAPI:
             lines = [Input(body.text)]
             work = self._service.translate_lines(model, lines, SearchOptions())
             (translation,) = await self._service.answer(request, work)
-            return Trace.of_translation(body.text, translation, _LACKS)
+            return Trace.of_exported(body.text, translation)
         translator = model.require_run("trace")
         return await self._service.answer(
             request,

@@ -200,8 +200,10 @@ def test_what_a_trace_lacks_is_said(page_of: "PageOf") -> None:
     assert "a beam: sampling draws one word" in page.inner_text(".trace-head")
     assert page.locator(".beam").count() == 0
     exported = Translation(("ein Hund",), (Hypothesis((5,), -1.0, -0.5),))
-    page = page_of(html_of(Trace.of_translation("a dog", exported, "states stay in the graph")))
-    assert "Not in this trace: states stay in the graph." in page.inner_text("main")
+    page = page_of(html_of(Trace.of_exported("a dog", exported)))
+    assert "Not in this trace: states, gates, attention and beam, which stay" in page.inner_text(
+        "main"
+    )
 
 
 def test_a_model_that_computes_nan_has_a_page(page_of: "PageOf", trace: Trace) -> None:

@@ -336,9 +336,12 @@ def test_a_cell_from_outside_with_its_own_step_has_no_gates(make):
 
 def test_an_exported_file_gives_the_translation_only():
     translation = Translation(("ein Hund",), (Hypothesis((5, 6), -1.0, -0.5),))
-    trace = Trace.of_translation("a dog", translation, "the graph keeps the rest; trace its run")
+    trace = Trace.of_exported("a dog", translation)
     view = trace.view()
     assert view["text"] == ["a dog", "ein Hund"]
-    assert view["lacks"] == ["the graph keeps the rest; trace its run"]
+    (lacks,) = view["lacks"]
+    assert lacks.startswith(
+        "states, gates, attention and beam, which stay inside the exported graph;"
+    )
     assert (view["steps"], view["tree"], view["attention"]) == ([], None, None)
     assert json.loads(trace.to_json())["arrays"] == {}

@@ -163,7 +163,7 @@ def test_an_exported_file_only_translates(serve: Any, models: Any) -> None:
     answer = server.post("/v1/translate", text=LINE, views=True).json
     assert answer["translations"][0]["segments"][0]["view"]["omitted"] is not None
     trace = server.post("/v1/trace", text=LINE).json
-    assert trace["lacks"][0].startswith("states, gates, attention and the beam stay inside")
+    assert trace["lacks"][0].startswith("states, gates, attention and beam, which stay inside")
     for path, body in (
         ("translate", {"text": LINE, "prefix": "a"}),
         ("translate", {"text": LINE, "token_scores": True}),
