@@ -1,6 +1,5 @@
 """The web application: its routes, its page, and how errors are answered."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
@@ -36,8 +35,6 @@ _STATUSES: Final = {
     429: "too many requests",
     503: "too many requests wait, or no answer in time",
 }
-
-logger = logging.getLogger(__name__)
 
 
 class Error(BaseModel):

@@ -208,14 +208,9 @@ class LibreTranslate:
 
     def _require_short(self, texts: list[str]) -> None:
         """Refuse with LibreTranslate's own status and message."""
-        options = self._service.options
-        for number, most in (
-            (sum(map(len, texts)), options.max_characters),
-            (sum(text.count("\n") + 1 for text in texts), options.max_lines),
-        ):
-            if number > most:
-                message = f"Invalid request: request ({number}) exceeds text limit ({most})"
-                raise refuse(400, message)
+        if excess := self._service.find_excess(texts):
+            number, most, _ = excess
+            raise refuse(400, f"Invalid request: request ({number}) exceeds text limit ({most})")
 
     def _find_model(
         self, source: str | None, target: str | None, text: str

@@ -32,6 +32,7 @@ _HEADERS: Final = {
 }
 _MOST_CLIENTS: Final = 10_000  # whose requests are counted; more start again
 _MINUTE: Final = 60.0
+_CLOSE: Final = {"Connection": "close"}
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 class Refusal(Exception):
     """A request that is answered with an error before the app sees it."""
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.response = JSONResponse({"error": message}, status, headers)
 
@@ -67,7 +68,7 @@ class Limits:
             computes = scope["method"] == "POST"
             if computes and self._num_waiting >= self._options.max_waiting:
                 raise Refusal(
-                    503, "server: too many requests wait; try later", **{"Retry-After": "1"}
+                    503, "server: too many requests wait; try later", {"Retry-After": "1"}
                 )
             body = await self._read(receive)
         except Refusal as refusal:
@@ -98,7 +99,7 @@ class Limits:
         if number > most:
             rest = str(max(1, round(_MINUTE - now % _MINUTE)))
             message = f"Slowdown: more than {most} requests in a minute; wait {rest} seconds"
-            raise Refusal(429, message, **{"Retry-After": rest})
+            raise Refusal(429, message, {"Retry-After": rest})
 
     def _check_size(self, headers: Mapping[bytes, bytes]) -> None:
         given = headers.get(b"content-length", b"0")
@@ -107,7 +108,7 @@ class Limits:
 
     def _too_large(self) -> Refusal:
         message = f"larger than {self._options.max_bytes:,} bytes; send it in several requests"
-        return Refusal(413, f"body: {message}", Connection="close")  # the rest is not read
+        return Refusal(413, f"body: {message}", _CLOSE)  # the rest is not read
 
     async def _read(self, receive: Receive) -> bytes:
         """Return the body of a request."""
@@ -128,7 +129,7 @@ class Limits:
         except TimeoutError:
             seconds = f"{self._options.timeout:g} s"
             late = f"body: not complete after {seconds}; send it faster"
-            raise Refusal(408, late, Connection="close") from None
+            raise Refusal(408, late, _CLOSE) from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -67,13 +67,9 @@ class Alternatives(Strict):
 
 
 class Pairs(Strict):
-    """Body of `/v1/score`."""
+    """Body of `/v1/score` and `/v1/align`."""
 
     pairs: list[tuple[Line, Line]] = Field(description="source and target of each sentence")
-
-
-class Alignments(Pairs):
-    """Body of `/v1/align`."""
 
 
 class Tracing(Strict):
@@ -87,9 +83,16 @@ class Tracing(Strict):
 SomeBody = TypeVar("SomeBody", bound=Body)
 
 
-def refuse(status: int, message: str, **headers: str) -> HTTPException:
-    """Return the exception that answers a request with an error."""
-    return HTTPException(status, message, headers or None)
+def refuse(status: int, message: str, *, retry_after: int | None = None) -> HTTPException:
+    """Return the exception that answers a request with an error.
+
+    Args:
+        status: of the answer.
+        message: one line: what is wrong, and what to do.
+        retry_after: seconds after which the client may ask again; None: it says nothing of that.
+    """
+    headers = None if retry_after is None else {"Retry-After": str(retry_after)}
+    return HTTPException(status, message, headers)
 
 
 def read_body(kind: type[SomeBody]) -> Callable[[Request], Awaitable[SomeBody]]:

@@ -71,15 +71,18 @@ class Service:
 
     def require_short(self, texts: Sequence[str]) -> None:
         """Refuse texts that are too long together."""
-        num_characters = sum(map(len, texts))
-        num_lines = sum(text.count("\n") + 1 for text in texts)
-        for number, most, what in (
-            (num_characters, self.options.max_characters, "characters"),
-            (num_lines, self.options.max_lines, "lines"),
-        ):
-            if number > most:
-                message = f"text: {number:,} {what}, above {most:,}; send it in several requests"
-                raise refuse(413, message)
+        if excess := self.find_excess(texts):
+            number, most, unit = excess
+            message = f"text: {number:,} {unit}, above {most:,}; send it in several requests"
+            raise refuse(413, message)
+
+    def find_excess(self, texts: Sequence[str]) -> tuple[int, int, str] | None:
+        """Return size, limit and unit of texts that are too long together; None: they are not."""
+        sizes = (
+            (sum(map(len, texts)), self.options.max_characters, "characters"),
+            (sum(text.count("\n") + 1 for text in texts), self.options.max_lines, "lines"),
+        )
+        return next((size for size in sizes if size[0] > size[1]), None)
 
     async def answer(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of the work for a request, unless its client leaves or time is over."""
@@ -96,7 +99,7 @@ class Service:
             if gone.done():
                 raise refuse(_CLIENT_LEFT, "client: left before the answer; ask again")
             message = f"server: no answer after {self.options.timeout:g} s; try a shorter text"
-            raise refuse(503, message, **{"Retry-After": "1"})
+            raise refuse(503, message, retry_after=1)
         finally:
             for one in (task, gone):
                 one.cancel()
@@ -113,9 +116,7 @@ class Service:
             reason = explain_system_error(error)
             if reason is not None:
                 logger.error("a request failed: %s", reason)
-                raise refuse(
-                    503, "server: out of memory; try later", **{"Retry-After": "5"}
-                ) from None
+                raise refuse(503, "server: out of memory; try later", retry_after=5) from None
             raise self._failure(task) from None
 
     def _failure(self, task: "asyncio.Future[Any]") -> HTTPException:
