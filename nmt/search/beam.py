@@ -112,10 +112,9 @@ class BeamSearch(Search):
             is_open = is_open & self._can_improve(sentences, candidates, is_open)
             if request.observer is not None and by_model is not None:
                 places = sentences.number, sentences.slots, candidates, kept, is_open
-                step = SearchStep(
-                    partial, beam, by_model, ranked, bounds, *places, scores, progress
+                request.observer(
+                    SearchStep(partial, beam, by_model, ranked, *places, scores, progress)
                 )
-                request.observer(step)
             beam = _advance(beam, log_probabilities, candidates, is_open)
             sentences = _keep_open(sentences, is_open)
         return [found[: self.n_best] for found in finished.best_first()]

@@ -94,7 +94,7 @@ class BeamTree:
         self._search = search
         self._num_groups, self._strength = 1, 0.0
         if isinstance(search, DiverseBeamSearch):
-            self._num_groups, self._strength = search.groups, search.strength
+            self._num_groups, self._strength = search.num_groups, search.strength
         self._open: dict[tuple[int, tuple[int, ...]], int] = {}
         self._unmet: dict[int, int] = {}
 

@@ -69,7 +69,7 @@ class SinglePathSearch(Search):
                 finished.add(sentences, tokens, paths.log_probability[rows], scores)
                 paths = select(paths, (~ends).nonzero().flatten())
             if request.observer is not None and before is not None:
-                request.observer(_record(partial, *before, ranked, bounds, chosen, scores))
+                request.observer(_record(partial, *before, ranked, chosen, scores))
         return finished.best_first()
 
 
@@ -78,7 +78,6 @@ def _record(
     paths: OpenHypotheses[State],
     by_model: LogProbabilities,
     ranked: LogProbabilities,
-    bounds: LengthBounds,
     chosen: Int[Tensor, "R 1"],
     end_scores: Float[Tensor, " E"] | None,
 ) -> SearchStep:
@@ -89,7 +88,6 @@ def _record(
         paths: the same, with their log-probabilities.
         by_model: log-probabilities of the next tokens.
         ranked: log-probabilities after the rules.
-        bounds: length limits of the request.
         chosen: the next token of each path.
         end_scores: of the paths that end; None: none ends.
     """
@@ -98,7 +96,7 @@ def _record(
     ends = chosen == EOS
     scores = None if end_scores is None else totals.masked_scatter(ends, end_scores)
     places = paths.sentence, rows, Candidates(totals, rows, chosen), torch.ones_like(ends), ~ends
-    return SearchStep(partial, paths, by_model, ranked, bounds, *places, scores, None)
+    return SearchStep(partial, paths, by_model, ranked, *places, scores, None)
 
 
 class GreedySearch(SinglePathSearch):

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nmt.search.constraints import Progress
-from nmt.search.rules import LengthBounds, PartialHypotheses
+from nmt.search.rules import PartialHypotheses
 from nmt.search.search import Candidates, OpenHypotheses
 from nmt.search.shapes import Chosen, LogProbabilities, Slots
 
@@ -25,7 +25,6 @@ class SearchStep:
         hypotheses: the same, with their log-probabilities so far.
         by_model: `[R V]`, of each next token, by the model.
         ranked: `[R V]`, of each next token, after the rules.
-        bounds: length limits of the request.
         number: `[N]`, row of the request of each sentence with open hypotheses.
         slots: `[N W]`, the hypotheses of each of these sentences; R: an empty slot.
         candidates: the best continuations of each sentence.
@@ -39,7 +38,6 @@ class SearchStep:
     hypotheses: OpenHypotheses[Any]
     by_model: LogProbabilities
     ranked: LogProbabilities
-    bounds: LengthBounds
     number: Int[Tensor, " N"]
     slots: Slots
     candidates: Candidates

@@ -206,6 +206,13 @@ def test_the_groups_of_a_diverse_beam_are_trees(random_model):
     assert [node.penalty for node in charged] == pytest.approx([-5.0] * len(charged))
 
 
+def test_without_a_number_of_groups_each_place_is_a_tree(random_model):
+    search = SEARCHES["diverse_beam"](3, 1, SCORING, Rules(LIMITS))
+    tree, best = watch(random_model(30, 2), search)
+    check(tree, best, 1)
+    assert {node.group for node in tree.nodes} == {0, 1, 2}
+
+
 def test_tokens_are_those_of_the_vocabulary(random_model):
     subset = VocabularySubset([7, 9, 20])
     tree, _ = watch(

@@ -5,6 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig
+from nmt.config.registry import LOSSES, Options
 from nmt.config.training import TrainingConfig
 from nmt.core.batch import Batch, make_batch
 from nmt.nn.attention.alignments.alignment import SampledAlignment
@@ -244,3 +246,14 @@ class Constant(LossTerm):
 def test_a_term_reads_no_distribution_unless_it_needs_one() -> None:
     found = Objective((SMOOTHED, Constant()))(tiny_model(), BATCH).objective
     torch.testing.assert_close(found, of_words(0.1)[0] + 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "group"), [("guided_attention", GuidedAttentionConfig), ("reinforce", ReinforceConfig)]
+)
+def test_the_options_of_a_group_are_those_of_its_term(name: str, group: type[Options]) -> None:
+    of_term, of_group = (
+        {key: (field.annotation, field.default, field.metadata) for key, field in fields.items()}
+        for fields in (LOSSES.options(name).model_fields, group.model_fields)
+    )
+    assert of_group == of_term
