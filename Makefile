@@ -22,7 +22,7 @@ help:
 	@echo "make format     format the code"
 	@echo "make reference  generate configs/reference.yaml from the code"
 	@echo "make tour       fill docs/tour.md with code of the package, and write its notebook"
-	@echo "make pages      train the example models, and write the example pages in docs/pages (15 minutes)"
+	@echo "make pages      train the example models, and write the example pages and the numbers of the tour (15 minutes)"
 	@echo "make docs       build the documentation in site/, with the API; its pages load nothing from the network"
 	@echo "make browser    install what the tests of pages in a browser need, besides Chromium and npm"
 	@echo "make clean      delete caches and build outputs (runs, data and .venv are kept)"
@@ -82,6 +82,7 @@ pages: $(INSTALLED)
 	test -d data/pictures || $(BIN)/python scripts/prepare_pictures.py
 	test -d runs/pictures || $(BIN)/python -m nmt train configs/pictures.yaml
 	$(BIN)/python scripts/make_pages.py
+	$(BIN)/python scripts/make_tour.py docs/tour.md --run
 
 $(DOCS): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"

@@ -5,7 +5,7 @@ click on a word shows what else could stand there. Clients of LibreTranslate wor
 API with scores, alignments and traces is described by /openapi.json and in docs/serving.md.
 
 The server listens on this machine only, unless --host says otherwise. It keeps no texts, neither in
-files nor in its log. Needs the extra `serve`: pip install "nmt[serve]".
+files nor in its log. It needs the extra `serve`: pip install '.[serve]' in the folder of nmt.
 
 examples:
   nmt serve runs/toy
@@ -67,8 +67,8 @@ class Models(CommandArguments):
     )
     languages: list[str] = repeated(
         "en-de",
-        "languages of a model, if it does not name them (or zh-Hans:en); give it once for each "
-        "model, in their order",
+        "source and target language of a model that does not name them, or zh-Hans:en; once for "
+        "each model, in their order",
     )
     checkpoint: str = option("NAME", "best, last or step-N (default: best)", default="best")
     device: str = option("D", "auto, cpu, cuda or cuda:N (default: auto)", default="auto")
@@ -89,7 +89,9 @@ class Access(Models):
     port: int = option(
         "N", "port; 0: any free one (default: 5000)", default=_DEFAULT_PORT, type=_port
     )
-    api_key_file: Path | None = path("accept only requests with a key of this file (a key a line)")
+    api_key_file: Path | None = path(
+        "accept only requests with a key of this file, which has one key per line"
+    )
     cors: list[str] = repeated("ORIGIN", "let pages of this origin use the server; may be repeated")
 
 
@@ -100,34 +102,40 @@ class Arguments(Access):
     TITLE = "limits"
 
     max_bytes: int = option(
-        "N", "bytes of a request (default: 1 MiB)", default=1 << 20, type=whole_number(1 << 30)
+        "N",
+        "maximum bytes of a request (default: 1 MiB)",
+        default=1 << 20,
+        type=whole_number(1 << 30),
     )
     max_characters: int = option(
-        "N", "characters of a request (default: 20,000)", default=20_000, type=whole_number(1 << 30)
+        "N",
+        "maximum characters of a request (default: 20,000)",
+        default=20_000,
+        type=whole_number(1 << 30),
     )
     max_lines: int = option(
-        "N", "lines of a request (default: 1,000)", default=1_000, type=whole_number(_MOST)
+        "N", "maximum lines of a request (default: 1,000)", default=1_000, type=whole_number(_MOST)
     )
     max_waiting: int = option(
         "N",
-        "requests that wait for an answer; further ones get 503 (default: 32)",
+        "maximum requests that wait for an answer; others get status 503 (default: 32)",
         default=32,
         type=whole_number(_MOST),
     )
     requests_per_minute: int | None = option(
         "N",
-        "requests of a client; further ones get 429 (default: any number)",
+        "maximum requests of one client; others get status 429 (default: no limit)",
         type=whole_number(_MOST),
     )
     timeout: float = option(
         "SECONDS",
-        "time for a request and for its answer (default: 30)",
+        "maximum time to receive a request, and to answer it (default: 30)",
         default=30.0,
         type=_seconds,
     )
     batch_window: float = option(
         "SECONDS",
-        "time that a line waits for lines of other requests (default: 0.005)",
+        "time to wait for lines of other requests, to translate them together (default: 0.005)",
         default=0.005,
         type=_seconds,
     )
@@ -148,7 +156,8 @@ def run(arguments: Arguments) -> int:
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise UserError(
-            f'nmt serve: {error.name} is not installed; pip install "nmt[serve]"'
+            f"nmt serve: {error.name} is not installed; install the extra `serve` (in the folder "
+            "of nmt: pip install '.[serve]')"
         ) from None
     from nmt.serving.server import bind, serve
 
@@ -205,7 +214,7 @@ def _read_keys(file: Path | None) -> tuple[bytes, ...]:
     try:
         lines = file.read_text(encoding="utf-8").split()
     except UnicodeDecodeError:
-        raise UserError(f"--api-key-file {file}: not UTF-8; write one key a line") from None
+        raise UserError(f"--api-key-file {file}: not UTF-8; write one key per line") from None
     if not lines:
-        raise UserError(f"--api-key-file {file}: has no keys; write one key a line")
+        raise UserError(f"--api-key-file {file}: has no keys; write one key per line")
     return tuple(map(key_digest, lines))

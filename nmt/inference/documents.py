@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 DocumentFormat = Literal["text", "html"]
 
-_LINE_BREAK: Final = re.compile("[ \t]*[\n-\r\x1c-\x1e\x85\u2028\u2029]\\s*")  # a blank, in HTML
+# A blank, in HTML; it starts where its blanks start, so that a search takes linear time.
+_LINE_BREAK: Final = re.compile("(?<![ \t])[ \t]*[\n-\r\x1c-\x1e\x85\u2028\u2029]\\s*")
+# What starts a line of text besides blanks, and is no part of its first sentence: marks of list
+# items, headings, quotations and dialogues, and boxes of tasks.
+_LINE_START: Final = re.compile(r"\s*+(?:(?:[-+*>#•‣◦–—]++|\d{1,3}\)|\[[ xX]\])\s++)*+")
+_CELL_END: Final = re.compile("([\t|]+)")  # of a table
+_BRACKETS: Final = ("()", "[]", "{}")
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ def _read(text: str, options: DocumentOptions) -> Iterator[_Text]:
     """Yield the texts of a document, and as texts without segments what is between them."""
     if options.format == "text":
         for line in text.splitlines(keepends=True):
-            yield _Text(line, list(_split(line, options)))
+            yield _Text(line, list(_split_line(line, options)))
         return
     done = 0
     for start, end in find_texts(text):
@@ -198,8 +204,20 @@ def _read(text: str, options: DocumentOptions) -> Iterator[_Text]:
     yield _Text("", [text[done:]])
 
 
+def _split_line(line: str, options: DocumentOptions) -> Iterator[str | _Segment]:
+    """Split a line of text into segments and what is between them."""
+    if not options.splits:
+        yield from _split(line, options)
+        return
+    start = _LINE_START.match(line)
+    assert start is not None, "it may be empty"
+    yield start[0]
+    for cell in _CELL_END.split(line[start.end() :]):
+        yield from _split(cell, options)
+
+
 def _split(text: str, options: DocumentOptions) -> Iterator[str | _Segment]:
-    """Split a line, or a text of HTML, into segments and what is between them."""
+    """Split a cell of a line, or a text of HTML, into segments and what is between them."""
     sentences = split_sentences(text, options.language) if options.splits else [text]
     for number, sentence in enumerate(sentences, start=1):
         parts = split_links(sentence) if options.protects else [(sentence, False)]
@@ -213,16 +231,20 @@ def _split(text: str, options: DocumentOptions) -> Iterator[str | _Segment]:
 def _segments(parts: Sequence[tuple[str, bool]]) -> Iterator[str | _Segment]:
     """Yield parts as segments, without the blanks around them; keep those without a letter.
 
-    Punctuation between a segment and a link or number is kept, so that the two stay separate.
+    Punctuation between a segment and a link or number is kept, so that the two stay separate, and
+    so is a bracket before a segment that is closed after it.
     """
     for number, (part, is_kept) in enumerate(parts):
         if is_kept or not any(map(str.isalpha, part)):
             yield part
             continue
         start, end = 0, len(part)
-        while part[start].isspace() or (number > 0 and is_punctuation(part[start])):
-            start += 1
         is_last = number == len(parts) - 1
+        unclosed = [] if is_last else [left for left, right in _BRACKETS if right not in part]
+        while part[start].isspace() or (
+            is_punctuation(part[start]) if number > 0 else part[start] in unclosed
+        ):
+            start += 1
         while part[end - 1].isspace() or (not is_last and is_punctuation(part[end - 1])):
             end -= 1
         if start:

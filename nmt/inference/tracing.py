@@ -106,7 +106,9 @@ def _require_plain(runner: BatchRunner) -> Model:
     if not isinstance(runner.model, Model):
         raise ConfigError("--ensemble: not supported by a trace; trace one run at a time")
     if runner.precision == torch.int8:
-        raise ConfigError("int8: the weights are rounded; load the run in float32 to trace it")
+        raise ConfigError(
+            "int8: cannot be traced, because weights are rounded; load the run in float32"
+        )
     return runner.model
 
 

@@ -59,7 +59,9 @@ def split_direction(text: str) -> tuple[str, str]:
     """
     parts = text.split(":" if ":" in text else "-")
     if len(parts) != 2:
-        raise ConfigError(f"--languages {text}: must name two languages, as en-de or zh-Hans:en")
+        raise ConfigError(
+            f"--languages {text}: must name two languages, such as en-de or zh-Hans:en"
+        )
     try:
         source, target = map(normalize_tag, parts)
     except ValueError as error:

@@ -19,8 +19,23 @@ _VOID: Final = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param"}
     | {"source", "track", "wbr"}
 )
-# An open element of these ends where another one of the same name starts.
-_IMPLIED_END: Final = frozenset({"p", "li", "dt", "dd", "tr", "td", "th", "option"})
+# Elements that may have no end tag, and those whose start ends them.
+_PARAGRAPH_ENDS: Final = (
+    *("address", "article", "aside", "blockquote", "details", "div", "dl", "fieldset", "figure"),
+    *("footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "main", "menu", "nav"),
+    *("ol", "p", "pre", "section", "table", "ul"),
+)
+_CELLS: Final = frozenset({"td", "th"})
+_ROWS: Final = _CELLS | {"tr"}
+_ENDED_BY: Final = {
+    **dict.fromkeys(_PARAGRAPH_ENDS, frozenset({"p"})),
+    **dict.fromkeys(("dt", "dd"), frozenset({"dt", "dd"})),
+    **dict.fromkeys(("td", "th"), _CELLS),
+    "li": frozenset({"li"}),
+    "option": frozenset({"option"}),
+    "tr": _ROWS,
+    **dict.fromkeys(("thead", "tbody", "tfoot"), _ROWS | {"thead", "tbody"}),
+}
 
 # The atomic group (?>…) keeps the time linear if a tag does not end.
 _TAG: Final = re.compile(
@@ -79,7 +94,8 @@ class _OpenElements:
                 while self._pop() != name:
                     pass
             return
-        if name in _IMPLIED_END and self._stack and self._stack[-1][0] == name:
+        ended = _ENDED_BY.get(name, frozenset())
+        while self._stack and self._stack[-1][0] in ended:
             self._pop()
         if name not in _VOID and tag["end"] != "/>":
             self._stack.append((name, self._keeps(name, tag["attributes"])))

@@ -5,17 +5,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from nmt.core.writing_systems import has_no_spaces
-
-# Links end before blanks, brackets of HTML, quotation marks and full-width punctuation. The local
-# part of an address starts where its characters start, so that a search takes linear time.
+# Letters and digits of scripts with spaces: a link in Chinese text starts where they start.
+_LETTERS: Final = "A-Za-z0-9À-ɏͰ-ϿЀ-ӿ"
+_LOCAL: Final = f"{_LETTERS}._%+'’&=~-"  # of the part before the @
+# Links end before blanks, brackets of HTML, quotation marks and full-width punctuation. A scheme,
+# or the local part of an address, starts where its characters start, so a search takes linear time.
 _LINK: Final = re.compile(
-    r"""(?<![A-Za-z0-9])(?:https?://|ftp://|mailto:|www\.)[^\s<>"“”«»„。，、！？；：）」』】》]+"""
-    r"|(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
+    rf"(?<![{_LETTERS}])(?:[a-z][a-z0-9+.-]{{1,15}}://|mailto:|www\.)"
+    r"""[^\s<>"“”«»„。，、！？；：）」』】》]+"""
+    rf"|(?<![{_LOCAL}])[{_LOCAL}]{{1,64}}@[{_LETTERS}-]+(?:\.[{_LETTERS}-]+)+",
     re.IGNORECASE,
 )
-# Digits with the signs that stand inside numbers, dates and times: 3.5, 1,000, 12:30, 30/11/2026.
-_NUMBER: Final = re.compile(r"\d++(?:[.,:/]\d++)*+")
+# Digits with the signs before and inside numbers, dates, times and ranges: -3.5, 1,000, 12:30,
+# 30/11/2026, 2026-11-30; no-break spaces separate three digits.
+_NUMBER: Final = re.compile(
+    r"(?:(?<![^\s(\[])[-−+])?\d++"
+    r"(?:[.,:/'’·٫٬．：／–‑-]\d++|[\u00a0\u202f]\d{3}(?!\d))*+"
+)
 _AFTER_A_LINK: Final = ".,;:!?'*_~…"
 
 
@@ -30,7 +36,7 @@ def split_numbers(text: str) -> list[tuple[str, bool]]:
 
 
 def find_numbers(text: str) -> list[str]:
-    """Return the numbers of a text in digits; a digit in a word, as in B2B, is none."""
+    """Return the numbers of a text in digits; one after a letter, as in B2B, is none."""
     return [text[start:end] for start, end in _find_numbers(text)]
 
 
@@ -63,12 +69,7 @@ def _find_links(text: str) -> Iterator[tuple[int, int]]:
 
 def _find_numbers(text: str) -> Iterator[tuple[int, int]]:
     for match in _NUMBER.finditer(text):
-        start, end = match.span()
-        around = text[max(start - 1, 0) : start] + text[end : end + 1]
-        if not any(map(_is_letter_of_a_word, around)):
-            yield start, end
-
-
-def _is_letter_of_a_word(character: str) -> bool:
-    """Return whether a digit next to this character belongs to a word."""
-    return (character.isalpha() or character == "_") and not has_no_spaces(character)
+        before = text[max(match.start() - 1, 0) : match.start()]
+        # A letter with upper and lower case; years in Korean and Arabic follow other letters.
+        if before != "_" and before.lower() == before.upper():
+            yield match.span()

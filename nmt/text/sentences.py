@@ -19,16 +19,20 @@ _ORDINALS: Final = frozenset(
     {"bs", "cs", "da", "de", "et", "eu", "fi", "hr", "hu", "is", "lb", "lv"}
     | {"nb", "nds", "nn", "no", "pl", "sk", "sl", "sr", "tr"}
 )
-_CLOSERS: Final = "\"'”’“‘»›«)\\]）」』】》〉〗］"
+_CLOSERS: Final = "\"'”’“‘»›«)\\]）」』】》〉〗］*_"
 _OPENERS: Final = "\"'“„‘‚«»‹(\\[¿¡—–\\-（「『【《〈〖［*•"
 # Ends that need no blank after them: full-width, Devanagari, Arabic, Urdu, Burmese, Khmer,
 # Ethiopic, Armenian and Tibetan.
-_WIDE: Final = "。．！？｡।॥؟۔။។።։།"
+_WIDE: Final = "。！？｡।॥؟۔။។።։།"
 _END: Final = re.compile(
-    rf"(?P<stop>[{_WIDE}.!?…]+)(?P<close>[{_CLOSERS}]*)(?P<blank>\s*)(?P<open>[{_OPENERS}\s]*)"
+    rf"(?P<stop>(?:[{_WIDE}.!?…]|(?<!\d)．|．(?!\d))+)"  # ．: also a decimal point
+    # [1]: a reference; French has a blank before the end of a quotation.
+    rf"(?P<close>(?:[{_CLOSERS}]|\[\d{{1,3}}\]|[ \u00a0\u202f][»›](?!\w))*)"
+    rf"(?P<blank>\s*)(?P<open>[{_OPENERS}\s]*)"
 )
-_WIDE_END: Final = re.compile(f"[{_WIDE}]")
+_WIDE_END: Final = re.compile(f"[{_WIDE}．]")
 _EDGES: Final = "\"'“”„‘’‚«»‹›([{<¿¡*-–—/"
+_BEFORE_GAPS: Final = (" ", "\N{NO-BREAK SPACE}", "[", "(")  # "saw … Paris", "saw [...] Paris"
 _INITIALS: Final = re.compile(r"[^\W\d_]|[^\W\d_]{1,2}(?:\.[^\W\d_]{1,2})+")
 _ROMAN: Final = re.compile("[IVXL]+")
 _MOST_LETTERS: Final = 40  # of a word that may be an abbreviation
@@ -80,7 +84,9 @@ def _find_ends(text: str, language: str) -> Iterator[int]:
             continues = _continues(word, following, language, is_first=is_first)
         else:
             is_pause = match["stop"] == "…" or match["stop"].startswith("..")
-            continues = is_pause and not following.isupper()
+            before = text[match.start() - 1 : match.start()]
+            is_gap = before in _BEFORE_GAPS and match["close"] in ("", "]", ")")
+            continues = is_pause and (is_gap or not following.isupper())
         if not continues:
             yield end
             start = first = end

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from time import process_time
 
 import pytest
 from hypothesis import given, strategies as st
@@ -42,7 +43,7 @@ def same(lines: list[Input]) -> list[Translation]:
     return [translation(str(line.source)) for line in lines]
 
 
-TEXTS = st.text("aB1.?! 。」\n\r\t\u2028<>&;\"'@:/", max_size=60) | st.text()
+TEXTS = st.text("aB1.?! 。」\n\r\t\u2028<>&;\"'@:/|-*([1)]", max_size=60) | st.text()
 MARKUP = st.lists(
     st.sampled_from(
         [
@@ -171,6 +172,48 @@ def test_punctuation_between_a_text_and_a_link_is_kept() -> None:
     assert run_document("a (www.x.org) c [www.x.org], e.", TEXT, recorder).text == (
         "b (www.x.org) d [www.x.org], f"
     )
+
+
+def test_an_open_bracket_before_a_link_is_kept() -> None:
+    recorder = Recorder()
+    text = "(see www.x.org) ([text](www.x.org)), (a) www.x.org\n(a) b www.x.org"
+    assert run_document(text, TEXT, recorder).text == text.upper().replace("WWW.X.ORG", "www.x.org")
+    assert recorder.rounds == [["see", "text", "a", "(a) b"]]
+
+
+# Lines of text, with what is not translated replaced by what is.
+LINES = {
+    "# A heading": ["A heading"],
+    "  - an item. Another.": ["an item.", "Another."],
+    "> > * quoted": ["quoted"],
+    "- [x] done": ["done"],
+    "2) second": ["second"],
+    "— Bonjour": ["Bonjour"],
+    "-5 degrees": ["-5 degrees"],
+    "name\tage\t12\tcity of birth": ["name", "age", "city of birth"],
+    "| a b | **c** |": ["a b", "**c**"],
+    "a|b": ["a", "b"],
+}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_marks_of_lines_and_tables_are_kept(line: str) -> None:
+    recorder = Recorder()
+    assert run_document(line, TEXT, recorder).text == line.upper().replace("[X]", "[x]")
+    assert recorder.rounds == [LINES[line]]
+    whole = Recorder()
+    run_document(line, DocumentOptions(splits=False), whole)
+    assert whole.rounds == [[line.strip()]]
+
+
+@pytest.mark.parametrize("unit", [" ", "(", "\t", "- ", "* [", "|", "\n", "> 1) ", "&#32;"])
+def test_time_is_linear(unit: str) -> None:
+    start = process_time()
+    for options in (TEXT, HTML):
+        text = f"a{unit * 50_000}b www.x.org"
+        assert run_document(text, options, same).text == text
+        assert run_document(text[1:], options, same).text == text[1:]
+    assert process_time() - start < 3
 
 
 def test_a_required_number_is_enough() -> None:

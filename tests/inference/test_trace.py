@@ -290,7 +290,9 @@ def test_an_ensemble_has_no_trace(make):
 def test_rounded_weights_have_no_trace(make):
     translator = make()
     rounded = replace(translator.runner, precision=torch.int8)
-    with pytest.raises(ConfigError, match="int8: the weights are rounded; load the run in float32"):
+    with pytest.raises(
+        ConfigError, match="int8: cannot be traced, because weights are rounded; load the"
+    ):
         replace(translator, runner=rounded).trace(LINE)
 
 

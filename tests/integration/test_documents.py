@@ -167,6 +167,7 @@ def after_the_demo(in_copy: Path) -> Path:
     for example in (ROOT / "docs/examples").glob("*.py"):
         shutil.copy(example, ".")
     Path("mine.yaml").write_text(MINE)
+    Path("page.html").write_text("<p>one two .</p>")
     Path("own.yaml").write_text(blocks("yaml", "docs/adding-a-part.md")[0].text)
     return in_copy
 
@@ -177,7 +178,14 @@ NUMBER = r"[0-9]+\.[0-9]+"
 # input), and files that it makes, with a pattern of their content.
 GIVES: dict[str, tuple[str, dict[str, str]]] = {
     "nmt translate runs/toy": (r"[^\n]*\n", {}),
-    "nmt translate runs/toy --n-best 2": (rf"(0 \|\|\| .* \|\|\| -{NUMBER}\n){{2}}", {}),
+    "nmt translate runs/toy data/toy/test.en -o test.out --html attention.html": (
+        "",
+        {"test.out": r"^([^\n]*\n){20}$", "attention.html": "<title>Translations of runs/toy"},
+    ),
+    "nmt trace runs/toy 'Tom chases Jerry.' --html trace.html": (
+        "",
+        {"trace.html": "<title>runs/toy: trace"},
+    ),
     "nmt evaluate runs/toy --metrics bleu": (rf"BLEU +{NUMBER}  nrefs:1\|.*\n", {}),
     "nmt align runs/toy --source data/toy/tour.en --target data/toy/tour.de": (
         r"((\d+-\d+ ?)*\n){3}",
@@ -190,6 +198,10 @@ GIVES: dict[str, tuple[str, dict[str, str]]] = {
     "nmt check mine.yaml": (r"configuration(.*\n)+time (.*\n)", {}),
     "nmt train mine.yaml training.max_epochs=30": ("", {"runs/mine/config.yaml": "sentencepiece"}),
     "nmt translate runs/mine test.en": (r"(.*\n){20}", {}),
+    "nmt translate runs/toy page.html -o seite.html --document": (
+        "",
+        {"seite.html": r"^<p>[^<>]+</p>$"},
+    ),
     "nmt train mine.yaml run=runs/own model.attention.score=own_score.py:Distance "
     "--plugin own_score.py": ("", {"runs/own/config.yaml": "own_score.py:Distance"}),
     "nmt translate runs/own test.en --plugin own_score.py": (r"(.*\n){20}", {}),

@@ -113,10 +113,13 @@ def test_what_cannot_be_served(in_trained: Path, nmt: Any, tmp_path: Path) -> No
     empty.write_text("\n")
     for arguments, message in (
         (["runs/none"], "runs/none"),
-        (["runs/tiny", "--languages", "de"], "--languages de: must name two languages, as en-de"),
+        (
+            ["runs/tiny", "--languages", "de"],
+            "--languages de: must name two languages, such as en-de",
+        ),
         (["runs/tiny", "--port", "99999"], "must be a whole number from 0 to 65535, not '99999'"),
         (["runs/tiny", "--timeout", "x"], "must be seconds from 0 to 3600, not 'x'"),
-        (["runs/tiny", "--api-key-file", empty], "has no keys; write one key a line"),
+        (["runs/tiny", "--api-key-file", empty], "has no keys; write one key per line"),
         (["runs/tiny", "--host", "192.0.2.1"], "--host 192.0.2.1: "),
     ):
         if "--port" not in arguments:

@@ -57,12 +57,47 @@ def test_a_page_becomes_cells(script: ModuleType) -> None:
         "```python\nx = 1\n\nprint(x)\n```\n"
     )
     cells = json.loads(script.notebook(page))["cells"]
-    assert [(cell["cell_type"], "".join(cell["source"])) for cell in cells] == [
+    found = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    assert found[0] == (
+        "code",
+        'import os\n\nif os.path.basename(os.getcwd()) == "docs":\n    os.chdir("..")',
+    )
+    assert found[1:] == [
         ("markdown", "# Title"),
         ("code", "!nmt a"),
         ("markdown", "```python\ndef f(): ...\n```"),
         ("code", "x = 1\n\nprint(x)"),
     ]
+
+
+def test_a_program_is_followed_by_what_it_prints(script: ModuleType) -> None:
+    page = (
+        "```python\nx = 1\n```\n\n```python\nprint(x + 1)\n```\n\n"
+        "<!-- output -->\n```text\nold\n```\n\n```sh\nnmt a\n```\n"
+    )
+    page = script.run(page)
+    assert "print(x + 1)\n```\n\n<!-- output -->\n```text\n2\n```\n\n```sh" in page
+    assert page.count("<!-- output -->") == 1
+    assert script.fill(page) == script.run(page) == page
+    cells = json.loads(script.notebook(page))["cells"]
+    assert [cell.get("outputs") for cell in cells] == [
+        [],
+        [],
+        [{"name": "stdout", "output_type": "stream", "text": ["2\n"]}],
+        [],
+    ]
+
+
+def test_every_program_of_the_tour_that_prints_has_its_output() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    programs = re.findall(
+        r"^```python\n(?!def |class )(.*?)^```\n(.*?\n.*?\n)", page, re.DOTALL | re.M
+    )
+    assert len(programs) == 8
+    for program, following in programs:
+        assert "print(" in program
+        assert following == "\n<!-- output -->\n"
+    assert "```text\n```" not in page
 
 
 def test_the_page_and_its_notebook_are_written(

@@ -32,7 +32,9 @@ def test_a_tag_finds_the_language_that_is_served(
 def test_directions_are_split() -> None:
     assert split_direction("en-de") == ("en", "de")
     assert split_direction("zh_hans:en") == ("zh-Hans", "en")
-    with pytest.raises(ConfigError, match=r"^--languages en: must name two languages, as en-de or"):
+    with pytest.raises(
+        ConfigError, match=r"^--languages en: must name two languages, such as en-de or"
+    ):
         split_direction("en")
     with pytest.raises(
         ConfigError, match=r"^--languages en-xx: 'xx' is not a known language; give"

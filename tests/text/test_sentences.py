@@ -24,6 +24,8 @@ TEXTS = [
     ("de", "Wilhelm II. Kaiser, bzw. König. |Er ging."),
     ("de", "„Halt!“ |Tom hielt."),
     ("fr", "M. Dupont parle à Mme. Curie. |Vraiment ? |Oui !"),
+    ("fr", "Il dit : « Je viens. » |Puis il vient. |« Vraiment ? » |Non."),
+    ("de", "Er kam. |»Halt!« |Dann ging er."),
     ("es", "¿Qué? |¡No! |El Sr. García llegó."),
     ("zh", "他来了。|她走了！|真的？|对。"),
     ("zh", "“我来了。”他说。|她走了。"),
@@ -31,6 +33,12 @@ TEXTS = [
     ("hi", "वह आया। |वह गई।"),
     ("ar", "هل جاء؟ |نعم."),
     ("ru", "Он родился в 1990 г. в Москве. |Это т.е. Город."),
+    ("en", "See **this.** |It is _new._ |It helps.[12] |Really.[1][2] |Yes."),
+    ("en", "He saw … Paris, and [...] London. |Then (...) Rome."),
+    ("de", "Er sah … Hunde. |Und dann? |„Nein …“ |Er ging."),
+    ("ja", "３．５％増えた．|終わり。"),
+    ("th", "ฉันไปโรงเรียน เขาไปตลาด"),
+    ("ko", "그는 왔다. |정말? |2024년 3월 5일이다!"),
     (None, "Mr. Smith, bzw. Mme. Curie. |Yes."),
     ("xx", "One. |Two."),
 ]
@@ -58,7 +66,9 @@ def test_sentences_are_the_text(text: str, language: str | None) -> None:
     assert all(sentence.strip() for sentence in sentences[1:])
 
 
-@pytest.mark.parametrize("text", ["a. B. ", "1. ", ".", '! " ', "a.", "。", "“ ", "Foo. "])
+@pytest.mark.parametrize(
+    "text", ["a. B. ", "1. ", ".", '! " ', "a.", "。", "“ ", "Foo. ", "．", ".[1", ".[1]*"]
+)
 def test_time_is_linear(text: str) -> None:
     start = process_time()
     assert "".join(split_sentences(text * 50_000)) == text * 50_000
