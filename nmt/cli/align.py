@@ -133,7 +133,11 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
     title, languages = f"Attention of {arguments.run}", run.config.data.languages()
     with (
         open_alignments(arguments.output, arguments.format, per_head=arguments.per_head) as write,
-        open_page(arguments.html, title, arguments.html_lines) as add_to_page,
+        (
+            nullcontext()
+            if arguments.html is None
+            else open_page(arguments.html, title, arguments.html_lines)
+        ) as add_to_page,
     ):
         for number, (pair, alignment) in enumerate(aligned, start=1):
             if gold is not None:
@@ -184,7 +188,8 @@ def _check(arguments: Arguments) -> None:
         raise UserError(
             f"--symmetrize {how}: only supported with --reverse RUN; give that too, or leave it out"
         )
-    require_page(arguments.html, arguments.html_lines)
+    if arguments.html_lines is not None:
+        require_page(arguments.html, arguments.html_lines)
     if arguments.per_head and arguments.format == "pharaoh" and arguments.gold is None:
         raise UserError(
             "--per-head: has no effect on --format pharaoh; add --format json, --format npz or "

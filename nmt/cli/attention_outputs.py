@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,11 +16,14 @@ from nmt.core.errors import UserError
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.forced_decoding import SentenceAlignment
+    from nmt.inference.translation import Translation
+    from nmt.runs.run import Run
     from nmt.visualization.attention_view import AttentionView
     from nmt.word_alignment.from_attention import Weights
 
     MakeView = Callable[[], AttentionView]
     Append = Callable[[str, Weights], None]
+    WriteTranslation = Callable[[int, Source, Translation], None]
     WriteAlignment = Callable[[SentenceAlignment, MakeView], object]
 
 _HTML_LINES: Final = 200
@@ -40,22 +44,17 @@ def html_lines() -> Any:
     )
 
 
-def require_page(html: Path | None, lines: int | None) -> None:
+def require_page(html: Path | None, lines: int) -> None:
     """Refuse --html-lines without a page."""
-    if html is None and lines is not None:
+    if html is None:
         raise UserError(
             f"--html-lines {lines}: has no effect without --html FILE; add it, or leave it out"
         )
 
 
 @contextmanager
-def open_page(
-    html: Path | None, title: str, lines: int | None
-) -> "Iterator[Callable[[MakeView], object] | None]":
+def open_page(html: Path, title: str, lines: int | None) -> "Iterator[Callable[[MakeView], None]]":
     """Open the page of --html; yield a function that appends a sentence (see `attention_page`)."""
-    if html is None:
-        yield None
-        return
     from nmt.visualization.page import attention_page
 
     most = _HTML_LINES if lines is None else lines
@@ -64,6 +63,20 @@ def open_page(
         attention_page(output, title=title, most_lines=most) as append,
     ):
         yield append
+
+
+@contextmanager
+def open_translation_page(
+    html: Path, run: "Run", lines: int | None
+) -> "Iterator[WriteTranslation]":
+    """Open the page of --html; yield a function that appends a translation of a line."""
+    from nmt.inference.views import view_of_translation
+
+    title, languages = f"Translations of {run.folder.path}", run.config.data.languages()
+    with open_page(html, title, lines) as append:
+        yield lambda number, source, translation: append(
+            partial(view_of_translation, translation, number, source, languages=languages)
+        )
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def translate_documents(run: "Run", arguments: "Arguments") -> None:
             return [translation for window in found for _, translation in window]
 
         requirable = requirable_numbers(translator)
-        write_documents(documents, arguments, translate, translator.languages[0], requirable)
+        write_documents(documents, arguments, translate, run.config.data.languages()[0], requirable)
 
 
 def write_documents(

@@ -4,13 +4,12 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from nmt.core.console import print_notice
 
 if TYPE_CHECKING:
-    from nmt.cli.attention_outputs import MakeView
+    from nmt.cli.attention_outputs import WriteTranslation
     from nmt.data.formats.grids import Source
     from nmt.inference.translator import Translation
 
@@ -47,7 +46,6 @@ class TranslationWriter:
         alignments: stream of the alignments; None: they are not written.
         shows_attention: whether to print an attention table for each translation on stderr.
         page: function that appends a translation to a page; None: there is no page.
-        languages: BCP 47 tags of source and target, for the page.
     """
 
     output: TextIO
@@ -56,8 +54,7 @@ class TranslationWriter:
     num_lines: int = 0
     alignments: TextIO | None = None
     shows_attention: bool = False
-    page: "Callable[[MakeView], object] | None" = None
-    languages: tuple[str | None, str | None] = (None, None)
+    page: "WriteTranslation | None" = None
 
     def write(self, window: "Iterable[tuple[Source, Translation]]") -> None:
         """Write the translations of some lines, and flush the files."""
@@ -77,12 +74,7 @@ class TranslationWriter:
                 self.alignments.write(f"{format_pharaoh(alignment.links)}\n")
             self.num_lines += 1
             if self.page is not None:
-                from nmt.inference.views import view_of_translation
-
-                number, languages = self.num_lines, self.languages
-                self.page(
-                    partial(view_of_translation, translation, number, source, languages=languages)
-                )
+                self.page(self.num_lines, source, translation)
         self.output.flush()
         if self.alignments is not None:
             self.alignments.flush()

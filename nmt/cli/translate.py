@@ -64,7 +64,7 @@ from nmt.cli.arguments import (
     positional,
     whole_number,
 )
-from nmt.cli.attention_outputs import html_lines, open_page, page_path, require_page
+from nmt.cli.attention_outputs import html_lines, open_translation_page, page_path, require_page
 from nmt.cli.documents import DocumentArguments, require_document, translate_documents
 from nmt.cli.output_formats import Format, TranslationWriter
 from nmt.cli.outputs import check_files, open_output
@@ -167,7 +167,8 @@ class Arguments(DocumentArguments, SearchArguments, RunArguments):
 
 def run(arguments: Arguments) -> int:
     """Translate the input as a stream; under torchrun, only the first process reads and writes."""
-    require_document(arguments)
+    if arguments.document or arguments.no_split or arguments.no_protect:
+        require_document(arguments)
     if os.path.isfile(arguments.run):
         from nmt.cli.translate_exported import translate_exported
 
@@ -210,8 +211,10 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             argument: stack.enter_context(open_output(name, keep=resumable.is_resumed))
             for argument, name in outputs.items()
         }
-        title = f"Translations of {arguments.run}"
-        page = stack.enter_context(open_page(arguments.html, title, arguments.html_lines))
+        page = None
+        if arguments.html is not None:
+            opened = open_translation_page(arguments.html, run, arguments.html_lines)
+            page = stack.enter_context(opened)
         num_done, lines = resumable.begin(lines, has_lists=arguments.format.has_lists)
         progress = stack.enter_context(inputs.progress_bar(arguments, num_done))
         writer = TranslationWriter(
@@ -222,7 +225,6 @@ def _translate(run: "Run", arguments: Arguments) -> None:
             alignments=files.get("--alignments"),
             shows_attention=arguments.attention,
             page=page,
-            languages=translator.languages,
         )
         translate = partial(
             translator.translate_windows,
@@ -261,7 +263,8 @@ def _check(config: "Config", arguments: Arguments) -> None:
             f"--alignment-units {arguments.alignment_units}: has no effect without alignments; add "
             "--alignments FILE, --html FILE, --attention or --json, or leave it out"
         )
-    require_page(arguments.html, arguments.html_lines)
+    if arguments.html_lines is not None:
+        require_page(arguments.html, arguments.html_lines)
     if arguments.html is not None and arguments.resume:
         raise UserError("--html: cannot be combined with --resume; leave one of them out")
     if arguments.json and arguments.scores:

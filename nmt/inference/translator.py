@@ -42,11 +42,9 @@ class Translator(PostProcessor):
 
     Attributes:
         max_source_length: maximum number of tokens of a line; the rest is cut, with a warning.
-        languages: BCP 47 tags of source and target; None: not known.
     """
 
     max_source_length: int = field(kw_only=True)
-    languages: tuple[str | None, str | None] = field(default=(None, None), kw_only=True)
 
     @classmethod
     def from_run(
@@ -96,7 +94,6 @@ class Translator(PostProcessor):
             reranker=build_reranker(options, run.config.training.validation.bleu_tokenizer),
             dictionary=load_dictionary(options),
             alignment_units=alignment_units,
-            languages=run.config.data.languages(),
         )
 
     def __repr__(self) -> str:

@@ -24,7 +24,7 @@ def write_copies(folder: Path) -> None:
 def warn_about_changes(folder: Path) -> None:
     """Warn about each imported plug-in that differs from its copy; it is used as it is."""
     copies = [copy.stem.rpartition("-") for copy in sorted(folder.glob("*.txt"))]
-    for source in sources() if copies else ():
+    for source in sources():
         theirs = [sha256 for name, _, sha256 in copies if name == source.name]
         if theirs and source.sha256 not in theirs:
             _warn_once(

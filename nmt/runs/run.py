@@ -163,6 +163,11 @@ class RunDirectory:
         """
         write_text(self.config, text)
 
+    def warn_of_changed_plugins(self) -> None:
+        """Warn about each imported plug-in that differs from the copy that the run has, if any."""
+        if self.plugin_copies.exists():
+            warn_about_changes(self.plugin_copies)
+
     def checkpoint(self, name: str) -> Path:
         """Return the folder of one checkpoint: `best`, `last` or `step-N`.
 
@@ -268,7 +273,7 @@ class Run:
         given = decoding.model_dump() if isinstance(decoding, DecodingConfig) else decoding
         options = None if given is None else {"decoding": dict(given)}
         config = load_config(folder.config, overrides, options, plugins=plugins)
-        warn_about_changes(folder.plugin_copies)
+        folder.warn_of_changed_plugins()
         return cls(folder, config)
 
     @classmethod
@@ -281,8 +286,7 @@ class Run:
         """Return an open run as it is, or open a folder with options of `decoding` and plug-ins.
 
         Raises:
-            RunError: as in `open`.
-            ConfigError: as in `open`; or options or plug-ins are given for an open run.
+            RunError, ConfigError: as in `open`; or the run is open, and something is given for it.
         """
         if not isinstance(run, Run):
             return cls.open(run, decoding=decoding, plugins=plugins)

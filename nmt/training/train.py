@@ -13,7 +13,7 @@ from nmt.data.batching import Shard
 from nmt.distributed.process_group import LostProcessError, ProcessGroup
 from nmt.evaluation.metric import Score
 from nmt.runs.checkpoint import Checkpoint, is_checkpoint
-from nmt.runs.plugin_copies import warn_about_changes, write_copies
+from nmt.runs.plugin_copies import write_copies
 from nmt.runs.run import LAST, RunDirectory
 from nmt.system.memory import explain_out_of_memory
 from nmt.system.process import set_up_for_training
@@ -107,7 +107,7 @@ def train_in_folder(
     if group.is_first:
         run.write_config(run.config.read_text(encoding="utf-8"))  # fail early if not writable
     with log_to_file(run.log) if group.is_first else nullcontext():
-        warn_about_changes(run.plugin_copies)
+        run.warn_of_changed_plugins()
         checkpoint = load_last_checkpoint(config, run) if resume else None
         seed_everything(config.seed)
         data = prepare_in_turn(config, before, run, data, group, is_begun=checkpoint is not None)

@@ -33,7 +33,7 @@ OPTIONS = {"max_length": 12, "beam_size": 3}
 JSON = {"Content-Type": "application/json"}
 
 
-def make_translator(languages: tuple[str, str], seed: int = 3) -> Translator:
+def make_translator(seed: int = 3) -> Translator:
     torch.manual_seed(seed)
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS)]))
     config = {
@@ -54,13 +54,12 @@ def make_translator(languages: tuple[str, str], seed: int = 3) -> Translator:
         source_reader=tokenizer,
         target_tokenizer=tokenizer,
         max_source_length=200,
-        languages=languages,
     )
 
 
 def make_model(name: str, languages: tuple[str, str], seed: int = 3) -> ServedRun:
     decoding = DecodingConfig.model_validate(OPTIONS)
-    return ServedRun(name, languages, make_translator(languages, seed), decoding)
+    return ServedRun(name, languages, make_translator(seed), decoding)
 
 
 @pytest.fixture(scope="session")
