@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal
 from unicodedata import east_asian_width
 
@@ -255,4 +256,21 @@ def _segments(parts: Sequence[tuple[str, bool]]) -> Iterator[str | _Segment]:
 
 
 def _write(parts: Sequence[str | _Segment]) -> str:
-    return "".join(part if isinstance(part, str) else part.write() for part in parts)
+    """Join parts; a link or number that touched a script without spaces may need a blank."""
+    written: list[str] = []
+    for part, following in pairwise([*parts, ""]):
+        if isinstance(part, str):
+            written.append(part)
+            continue
+        text = part.write()
+        if written and written[-1][-1:].isalnum() and _needs_blank(part.source[0], text[:1]):
+            text = f" {text}"
+        if isinstance(following, str) and following[:1].isalnum():
+            text += " " if _needs_blank(part.source[-1], text[-1:]) else ""
+        written.append(text)
+    return "".join(written)
+
+
+def _needs_blank(source: str, written: str) -> bool:
+    """Return whether a letter with two cases stands in place of one without."""
+    return source.lower() == source.upper() and written.lower() != written.upper()

@@ -8,11 +8,13 @@ from typing import Final
 # Letters and digits of scripts with spaces: a link in Chinese text starts where they start.
 _LETTERS: Final = "A-Za-z0-9À-ɏͰ-ϿЀ-ӿ"
 _LOCAL: Final = f"{_LETTERS}._%+'’&=~-"  # of the part before the @
+_WITHOUT_SPACES: Final = "฀-๿⺀-鿿가-힯"  # Thai, Chinese, Japanese; Korean particles
 # Links end before blanks, brackets of HTML, quotation marks and full-width punctuation. A scheme,
 # or the local part of an address, starts where its characters start, so a search takes linear time.
 _LINK: Final = re.compile(
     rf"(?<![{_LETTERS}])(?:[a-z][a-z0-9+.-]{{1,15}}://|mailto:|www\.)"
-    r"""[^\s<>"“”«»„。，、！？；：）」』】》]+"""
+    rf"(?:[a-z0-9.:@_-]++(?=[{_WITHOUT_SPACES}])"  # of a host, before a word in such a script
+    r"""|[^\s<>"“”«»„。，、！？；：）」』】》]+)"""
     rf"|(?<![{_LOCAL}])[{_LOCAL}]{{1,64}}@[{_LETTERS}-]+(?:\.[{_LETTERS}-]+)+",
     re.IGNORECASE,
 )

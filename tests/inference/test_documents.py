@@ -1,13 +1,21 @@
+from collections import Counter
 from collections.abc import Sequence
 from time import process_time
 
 import pytest
 from hypothesis import given, strategies as st
 
-from nmt.inference.documents import DocumentOptions, DocumentResult, run_document
+from nmt.inference.documents import (
+    DocumentFormat,
+    DocumentOptions,
+    DocumentResult,
+    run_document,
+)
 from nmt.inference.inputs import Input
 from nmt.inference.translation import Translation
 from nmt.search.hypothesis import Hypothesis
+from nmt.text.html_text import find_texts
+from nmt.text.protected import find_numbers, split_links
 
 HTML = DocumentOptions("html")
 TEXT = DocumentOptions("text")
@@ -88,6 +96,21 @@ MARKUP = st.lists(
 ).map("".join)
 
 
+KEPT = [
+    *(
+        "https://x.org/a_(b)",
+        "o'tom@x.org",
+        "www.x.org",
+        "-3.5",
+        "3",
+        "1 000",
+        "2026-11-30",
+        "10km",
+    ),
+    *("see ", "他有", "년", "one. ", "Two ", " (", ") ", ", ", "\n", "| ", "- ", "“", "” "),
+]
+
+
 @given(TEXTS, st.booleans(), st.booleans())
 def test_text_is_unchanged_by_a_translation_that_changes_nothing(
     text: str, splits: bool, protects: bool
@@ -102,6 +125,38 @@ def test_html_is_unchanged_by_a_translation_that_changes_nothing(
 ) -> None:
     options = DocumentOptions("html", None, splits, protects)
     assert run_document(text, options, same).text == text
+
+
+def hostile(lines: list[Input]) -> list[Translation]:
+    return [translation(f"<b>{line.source}&amp;</code> -->") for line in lines]
+
+
+def skeleton(html: str) -> str:
+    """Return a page without its texts."""
+    ends, starts = [0], []
+    for start, end in find_texts(html):
+        starts.append(start)
+        ends.append(end)
+    return "".join(html[end:start] for end, start in zip(ends, [*starts, len(html)], strict=True))
+
+
+@given(MARKUP | TEXTS, st.booleans())
+def test_markup_is_unchanged_by_any_translation(html: str, protects: bool) -> None:
+    found = run_document(html, DocumentOptions("html", protects=protects), hostile).text
+    assert skeleton(found) == skeleton(html)
+
+
+@given(st.lists(st.sampled_from(KEPT)).map("".join), st.sampled_from(["text", "html"]))
+def test_links_and_numbers_come_out_as_they_went_in(text: str, form: DocumentFormat) -> None:
+    found = run_document(
+        text, DocumentOptions(form), lambda lines: [translation("Wort")] * len(lines)
+    )
+    assert links_of(found.text) == links_of(text)
+    assert not Counter(find_numbers(text)) - Counter(find_numbers(found.text))
+
+
+def links_of(text: str) -> list[str]:
+    return [part for part, is_link in split_links(text) if is_link]
 
 
 @given(TEXTS | MARKUP, st.sampled_from([HTML, TEXT]))
@@ -144,6 +199,24 @@ def test_a_blank_separates_sentences_that_touched() -> None:
     translate = Recorder({"他来了。": "He came.", "她走了。": "She left."})
     assert run_document("他来了。她走了。\n", TEXT, translate).text == "He came. She left.\n"
     assert run_document("他来了。好。", TEXT, Recorder({"他来了。": "来。"})).text == "来。好。"
+
+
+def test_a_blank_separates_links_and_numbers_from_words() -> None:
+    translate = Recorder(
+        {"请看": "see", "吧": "now", "他有3个": "none", "他有": "he has", "个": "of them"}
+        | {
+            "in 3 cm": "三厘米",
+            "see": "请看",
+            "in": "在",
+            "cm": "厘米",
+            "10km": "km",
+            "km": "miles",
+        }
+    )
+    text = "请看https://x.org吧\n他有3个\nsee https://x.org\nin 3 cm\n10km"
+    assert run_document(text, TEXT, translate).text == (
+        "see https://x.org now\nhe has 3 of them\n请看 https://x.org\n在 3 厘米\n10miles"
+    )
 
 
 def test_links_and_addresses_are_never_sent() -> None:
@@ -210,7 +283,7 @@ def test_marks_of_lines_and_tables_are_kept(line: str) -> None:
 def test_time_is_linear(unit: str) -> None:
     start = process_time()
     for options in (TEXT, HTML):
-        text = f"a{unit * 50_000}b www.x.org"
+        text = f"a{unit * 20_000}b www.x.org"
         assert run_document(text, options, same).text == text
         assert run_document(text[1:], options, same).text == text[1:]
     assert process_time() - start < 3
