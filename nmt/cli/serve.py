@@ -15,7 +15,7 @@ examples:
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from nmt.cli.arguments import (
     CommandArguments,
@@ -28,9 +28,7 @@ from nmt.cli.arguments import (
 )
 from nmt.core.console import print_notice
 from nmt.core.errors import UserError
-
-if TYPE_CHECKING:
-    from nmt.serving.options import ServeOptions
+from nmt.serving.options import ServeOptions, key_digest
 
 _MOST: Final = 1_000_000
 _DEFAULT_PORT: Final = 5_000
@@ -104,22 +102,26 @@ class Arguments(Access):
     max_bytes: int = option(
         "N",
         "maximum bytes of a request (default: 1 MiB)",
-        default=1 << 20,
+        default=ServeOptions.max_bytes,
         type=whole_number(1 << 30),
     )
     max_characters: int = option(
         "N",
-        "maximum characters of a request (default: 20,000)",
-        default=20_000,
+        f"maximum characters of a request (default: {ServeOptions.max_characters:,})",
+        default=ServeOptions.max_characters,
         type=whole_number(1 << 30),
     )
     max_lines: int = option(
-        "N", "maximum lines of a request (default: 1,000)", default=1_000, type=whole_number(_MOST)
+        "N",
+        f"maximum lines of a request (default: {ServeOptions.max_lines:,})",
+        default=ServeOptions.max_lines,
+        type=whole_number(_MOST),
     )
     max_waiting: int = option(
         "N",
-        "maximum requests that wait for an answer; others get status 503 (default: 32)",
-        default=32,
+        "maximum requests that wait for an answer; others get status 503 (default: "
+        f"{ServeOptions.max_waiting})",
+        default=ServeOptions.max_waiting,
         type=whole_number(_MOST),
     )
     requests_per_minute: int | None = option(
@@ -129,14 +131,15 @@ class Arguments(Access):
     )
     timeout: float = option(
         "SECONDS",
-        "maximum time to receive a request, and to answer it (default: 30)",
-        default=30.0,
+        f"maximum time to receive a request, and to answer it (default: {ServeOptions.timeout:g})",
+        default=ServeOptions.timeout,
         type=_seconds,
     )
     batch_window: float = option(
         "SECONDS",
-        "time to wait for lines of other requests, to translate them together (default: 0.005)",
-        default=0.005,
+        "time to wait for lines of other requests, to translate them together (default: "
+        f"{ServeOptions.batch_window:g})",
+        default=ServeOptions.batch_window,
         type=_seconds,
     )
     threads: int | None = option(
@@ -184,8 +187,7 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def _options(arguments: Arguments) -> "ServeOptions":
-    from nmt.serving.options import ServeOptions
+def _options(arguments: Arguments) -> ServeOptions:
     from nmt.system.process import num_cores
 
     return ServeOptions(
@@ -209,8 +211,6 @@ def _read_keys(file: Path | None) -> tuple[bytes, ...]:
     """Return the SHA-256 of each key."""
     if file is None:
         return ()
-    from nmt.serving.options import key_digest
-
     try:
         lines = file.read_text(encoding="utf-8").split()
     except UnicodeDecodeError:
