@@ -141,7 +141,7 @@ def axe() -> "Callable[[Page], list[str]]":
 
     def check(page: "Page") -> list[str]:
         page.evaluate(code)
-        found = page.evaluate("axe.run()")
+        found = page.evaluate("axe.run({resultTypes: ['violations']})")
         return [
             f"{violation['id']} ({violation['impact']}): {node['target']} {node['failureSummary']}"
             for violation in found["violations"]
@@ -171,9 +171,9 @@ def overflow() -> "Callable[[Page], list[str]]":
               const name = (one) => one.tagName.toLowerCase() + "." + [...one.classList].join(".");
               const most = document.documentElement.clientWidth + 1;
               return [...document.body.querySelectorAll("*")]
-                .filter((one) => !one.closest("svg") || one.tagName === "svg")
-                .filter((one) => one.getClientRects().length && !scrolls(one))
                 .filter((one) => one.getBoundingClientRect().right > most)
+                .filter((one) => !one.closest("svg") || one.tagName === "svg")
+                .filter((one) => !scrolls(one))
                 .map((one) => `${name(one)}: ${one.getBoundingClientRect().right} > ${most - 1}`);
             }"""
         )

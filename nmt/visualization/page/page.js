@@ -38,7 +38,7 @@ const nmt = (() => {
 
   /** Return a word for a sentence: shortened, and without effect on the direction of writing. */
   function isolated(word) {
-    const letters = [...shown(word)];
+    const letters = [...shown(word).replace(/[\u202a-\u202e\u2066-\u2069]/g, "")];
     const text = letters.length > 40 ? `${letters.slice(0, 39).join("")}…` : letters.join("");
     return `\u2068${text}\u2069`;
   }
@@ -236,17 +236,27 @@ const nmt = (() => {
     draw();
   }
 
-  /** Return the two texts of a sentence. */
+  /** Return the two texts of a sentence; of a picture only the target. */
   function texts(view) {
-    const text = (side) => {
-      const index = SIDES.indexOf(side);
-      const content = view.text[index];
-      const language = view.languages?.[index];
-      const scrolls = content.length > 400; // so the keyboard must reach it
-      return element("p", { class: `text ${side}`, dir: "auto", lang: language, text: content, tabindex: scrolls ? 0 : null });
+    const sides = view.grid ? ["target"] : SIDES;
+    return element("header", { class: "texts" }, ...sides.flatMap((side) => text(view, side)));
+  }
+
+  /** Return a text, and a button that is shown if the text is cut, which shows all of it. */
+  function text(view, side) {
+    const index = SIDES.indexOf(side);
+    const content = element("p", { class: `text ${side}`, dir: "auto", lang: view.languages?.[index], text: view.text[index] });
+    const button = element("button", { type: "button", class: "more", hidden: true, on: { click: () => open(!content.classList.contains("open")) } });
+    const open = (isOpen) => {
+      content.classList.toggle("open", isOpen);
+      button.setAttribute("aria-expanded", isOpen);
+      button.textContent = isOpen ? `Show less of the ${side}` : `Show the whole ${side}`;
     };
-    if (view.grid) return element("header", { class: "texts" }, text("target"));
-    return element("header", { class: "texts" }, text("source"), text("target"));
+    open(false);
+    new ResizeObserver(() => {
+      if (!content.classList.contains("open")) button.hidden = content.scrollHeight <= content.clientHeight + 1;
+    }).observe(content);
+    return [content, button];
   }
 
   /** Return the numbers of a sentence; of one head if it is shown. */
@@ -330,7 +340,9 @@ const nmt = (() => {
     });
     root.addEventListener("pointerleave", () => point(null));
     root.addEventListener("focusin", (event) => point(placeOf(event.target)));
-    root.addEventListener("focusout", () => point(null));
+    root.addEventListener("focusout", (event) => {
+      if (!root.contains(event.relatedTarget)) point(null);
+    });
     root.addEventListener("click", (event) => {
       const at = placeOf(event.target);
       const isSame = JSON.stringify(at) === JSON.stringify(context.pinned);

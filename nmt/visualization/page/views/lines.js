@@ -54,6 +54,7 @@ nmt.register("lines", {
 
     return () => {
       const { at } = context;
+      const others = nmt.connected(matrix, at);
       svg.classList.toggle("pointing", at !== null);
       for (const one of arcs) {
         one.classList.toggle("lit", nmt.isLit(at, Number(one.dataset.source), Number(one.dataset.target)));
@@ -74,7 +75,6 @@ nmt.register("lines", {
         if (at.source !== undefined && at.target !== undefined) {
           return side === "target" && at.target === index ? matrix.weight(at.source, at.target) : null;
         }
-        const others = nmt.connected(matrix, at);
         return others.side === side ? others.weights[index] : null;
       }
     };

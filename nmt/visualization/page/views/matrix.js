@@ -7,22 +7,25 @@ nmt.register("matrix", {
     const { matrix, settings } = context;
     // A browser takes seconds to lay out more cells.
     if (matrix.source.length * matrix.target.length > 10_000) return drawPicture(root, context);
+    const columns = matrix.source.length;
     const cells = [];
     const heads = { source: [], target: [] };
     const caption = nmt.element("caption", {
       class: "hidden",
       text: "Attention weights: a row for each target word, a column for each source word",
     });
-    const columns = nmt.element("tr", { data: { group: "row" } }, corner());
-    matrix.source.forEach((word, index) => columns.append(head("source", index, word)));
+    const top = nmt.element("tr", { data: { group: "row" } }, corner());
+    matrix.source.forEach((word, index) => top.append(head("source", index, word)));
     const body = nmt.element("tbody", { data: { group: "column" } });
     matrix.target.forEach((word, target) => {
       const row = nmt.element("tr", {}, head("target", target, word));
       matrix.source.forEach((_, source) => row.append(cell(source, target)));
       body.append(row);
     });
-    const table = nmt.element("table", { class: "matrix" }, caption, nmt.element("thead", {}, columns), body);
-    const scroll = nmt.element("div", { class: "scroll" }, table);
+    const table = nmt.element("table", { class: "matrix" }, caption, nmt.element("thead", {}, top), body);
+    const spotlight = nmt.element("div", { class: "spotlight", hidden: true });
+    const scroll = nmt.element("div", { class: "scroll" }, table, spotlight);
+    let lit = [];
     root.append(scroll);
     new ResizeObserver(fit).observe(scroll);
 
@@ -34,6 +37,7 @@ nmt.register("matrix", {
       table.style.setProperty("--cell", `${size}px`);
       table.classList.toggle("numbers", size >= 32);
       table.classList.toggle("dense", size < 22);
+      lightUp();
     }
 
     function corner() {
@@ -66,12 +70,22 @@ nmt.register("matrix", {
       return made;
     }
 
+    /** Leave the lit cells as they are, and dim the others. */
+    function lightUp() {
+      const [first, last] = [lit[0], lit[lit.length - 1]];
+      spotlight.hidden = first === undefined;
+      if (spotlight.hidden) return;
+      spotlight.style.setProperty("transform", `translate(${first.offsetLeft}px, ${first.offsetTop}px)`);
+      spotlight.style.setProperty("width", `${last.offsetLeft + last.offsetWidth - first.offsetLeft}px`);
+      spotlight.style.setProperty("height", `${last.offsetTop + last.offsetHeight - first.offsetTop}px`);
+    }
+
     return () => {
       const { at } = context;
-      table.classList.toggle("pointing", at !== null);
-      for (const one of cells) {
-        one.classList.toggle("lit", nmt.isLit(at, Number(one.dataset.source), Number(one.dataset.target)));
-      }
+      for (const one of lit) one.classList.remove("lit");
+      lit = cells.filter((_, place) => nmt.isLit(at, place % columns, Math.floor(place / columns)));
+      for (const one of lit) one.classList.add("lit");
+      lightUp();
       for (const side of nmt.SIDES) {
         heads[side].forEach((one, index) => one.classList.toggle("pointed", at?.[side] === index));
       }
