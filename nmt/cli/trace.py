@@ -45,8 +45,8 @@ class Arguments(TrainedRun, SearchArguments):
 
     sentence: str = positional(
         "SENTENCE",
-        "the sentence; `-`: one line of stdin; for a run that reads grids, an .npz file, whose "
-        "first grid is read",
+        "the sentence, after `--` if it begins with a dash; `-`: one line of stdin; for a run that "
+        "reads grids, an .npz file, whose first grid is read",
     )
     prefix: str = option(
         "TEXT", "text that the translation must start with, to force a word", default=""
@@ -140,5 +140,6 @@ def _command(arguments: Arguments, source: str, prefix: str) -> str:
             continue
         for one in value if isinstance(value, list) else [value]:
             words.append(flag_of(declared) if one is True else f"{flag_of(declared)}={one}")
-    is_typed = arguments.sentence == "-"
-    return shlex.join([*words, f"--prefix={prefix}", source if is_typed else arguments.sentence])
+    sentence = source if arguments.sentence == "-" else arguments.sentence
+    end = ["--"] if sentence.startswith("-") else []
+    return shlex.join([*words, f"--prefix={prefix}", *end, sentence])

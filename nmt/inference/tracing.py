@@ -52,8 +52,9 @@ _KINDS: Final[dict[str, type[Any]]] = {
 def trace_sentence(translator: "Translator", source: Source, *, prefix: str = "") -> Trace:
     """Translate one sentence and return everything that was computed for it.
 
-    It is computed on the CPU in float32 and over the whole vocabulary, whatever the translator
-    does. So the translation is that of `nmt translate --precision float32`.
+    It is computed on the CPU in float32, whatever the translator does. So the translation is that
+    of `nmt translate --precision float32`. The arrays are over the whole vocabulary, also if the
+    search uses a shortlist.
 
     Args:
         translator: of one model.
@@ -61,12 +62,16 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
         prefix: text that the translation must start with (see `Input.prefix`).
 
     Raises:
+        TypeError: the source is neither text nor a grid, as the model reads.
         ConfigError: the translator has an ensemble, or its weights are quantised.
         DataError: the sentence is blank.
         RunError: a module of the model cannot be copied.
     """
     runner = translator.runner
     original = _require_plain(runner)
+    item_type = translator.source_reader.item_type
+    if not isinstance(source, item_type):
+        raise TypeError(f"trace: must be {item_type.__name__}, not {type(source).__name__}")
     ids = translator.source_reader.encode_words(source).ids[: translator.max_source_length]
     if not len(ids):
         raise DataError("the sentence: is blank; give a text of at least one word")
@@ -81,12 +86,13 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
     parts = tuple(_parts(model, search))
     recording = record(model, ids, tokens)
     tokenizer = translator.target_tokenizer
+    num_forced = len(tokenizer.encode(prefix))
     tree = tree if tree is not None and tree.nodes else None
     shown = sorted({node.token for node in tree.nodes} if tree else ())
     return Trace(
         text=(str(source), translation.text),
         translation=translation,
-        prefix=prefix,
+        prefix=prefix if 0 < num_forced <= search.rules.limits.max_length else "",
         grid=source if isinstance(source, Grid) else None,
         source=_source_texts(translator, source, ids),
         target=tuple(tokenizer.pieces([*tokens, EOS])),
@@ -97,7 +103,7 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
         tree=tree,
         token_texts=dict(zip(shown, tokenizer.pieces(shown), strict=True)),
         alignment=translation.alignment,
-        lacks=tuple(_lacks(translator, tree, translation, recording)),
+        lacks=tuple(_lacks(translator, tree, translation, recording, num_forced)),
     )
 
 
@@ -187,9 +193,21 @@ def _parts(model: Model, search: Search) -> Iterator[TracedPart]:
 
 
 def _lacks(
-    translator: "Translator", tree: BeamTree | None, translation: Translation, recording: Recording
+    translator: "Translator",
+    tree: BeamTree | None,
+    translation: Translation,
+    recording: Recording,
+    num_forced: int,
 ) -> Iterator[str]:
-    """Yield what is not in a trace, and why."""
+    """Yield what is not in a trace, and why.
+
+    Args:
+        translator: of the sentence.
+        tree: the beam; None: the search has none.
+        translation: of the sentence.
+        recording: of its best hypothesis.
+        num_forced: tokens of the prefix.
+    """
     runner, tokens = translator.runner, translation.hypotheses[0].tokens
     if not translator.has_attention:
         yield "attention: the model has none, so there are no scores, weights and links"
@@ -201,6 +219,10 @@ def _lacks(
         path = tuple(node.token for node in tree.path(best))
         if path != (*tokens, EOS):
             yield "the reranking, which has chosen another hypothesis than the best of the beam"
+    if runner.shortlist is not None:
+        yield "words outside the shortlist in the beam, whose probabilities are among its words"
+    if num_forced > (limit := runner.search.rules.limits.max_length):
+        yield f"the prefix: it has {num_forced} tokens, above decoding.max_length ({limit})"
     if runner.precision != torch.float32:
         name = str(runner.precision).removeprefix("torch.")
         yield f"the numbers of {name}, the precision of the translator, which may give other words"

@@ -253,9 +253,17 @@ class Translator(PostProcessor):
             yield from self.align_encoded(sources, targets, with_scores=with_scores)
 
     def trace(self, source: Source, *, prefix: str = "") -> Trace:
-        """Translate one sentence and return everything that is computed for it.
+        """Translate one sentence and return everything that is computed for it, in float32.
 
-        See `nmt.inference.tracing.trace_sentence`.
+        Args:
+            source: raw text, or a grid if the model reads grids.
+            prefix: text that the translation must start with (see `Input.prefix`).
+
+        Raises:
+            TypeError: the source is neither text nor a grid, as the model reads.
+            ConfigError: the translator has an ensemble, or its weights are quantised.
+            DataError: the sentence is blank.
+            RunError: a module of the model, such as a plug-in, cannot be copied.
         """
         from nmt.inference.tracing import trace_sentence
 

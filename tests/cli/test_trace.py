@@ -1,6 +1,6 @@
 """The arguments of `nmt trace`, and what it refuses before a model is loaded."""
 
-import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,30 @@ def parse(*words: str) -> trace.Arguments:
 
 
 @pytest.mark.parametrize(
-    "sentence", ["Tom chases Jerry.", "it's $HOME `date`", 'a "quoted" word', "-1 is a number"]
+    "sentence",
+    [
+        "Tom chases Jerry.",
+        "it's $HOME `date` $(date) \\ !1 *",
+        'a "quoted" word',
+        "two\nlines\tand a tab",
+        "-1 is a number",
+        "-x",
+        "--html=page.html",
+    ],
 )
 def test_a_forced_prefix_is_a_command_for_a_shell(sentence: str) -> None:
     arguments = trace.Arguments(
         run="my runs/toy", sentence=sentence, beam_size=3, shortlist=True, options=["max_length=9"]
     )
-    words = shlex.split(trace._command(arguments, sentence, "l'eau; rm *"))
+    prefix = "-l'eau;\nrm *"
+    command = trace._command(arguments, sentence, prefix)
+    shown = subprocess.run(
+        ["sh", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True
+    )
+    words = shown.stdout.decode().split("\0")[:-1]
     assert words[:2] == ["nmt", "trace"]
     again = parse(*words[2:])
-    assert (again.run, again.sentence, again.prefix) == ("my runs/toy", sentence, "l'eau; rm *")
+    assert (again.run, again.sentence, again.prefix) == ("my runs/toy", sentence, prefix)
     assert (again.beam_size, again.shortlist, again.options) == (3, True, ["max_length=9"])
     assert again.html is again.json is None
 

@@ -15,11 +15,12 @@ from nmt.build.model import build_model
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import ModelConfig
 from nmt.core.errors import ConfigError, DataError, RunError
-from nmt.core.special_tokens import EOS, UNK
+from nmt.core.special_tokens import BOS, EOS, UNK
 from nmt.data.formats.grids import Grid, GridReader
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.loading import build_reranker, build_search
 from nmt.inference.recorder import copy_structure, record
+from nmt.inference.shortlist import Shortlist
 from nmt.inference.trace import Trace
 from nmt.inference.tracing import _forced_text
 from nmt.inference.translation import Translation
@@ -28,6 +29,7 @@ from nmt.nn.ensemble import Ensemble
 from nmt.search.hypothesis import Hypothesis
 from nmt.text.normalization import Normalizer
 from nmt.text.words import WordTrainer
+from nmt.word_alignment.ibm1 import Lexicon
 
 SIZES = {
     "embedding": {"size": 16},
@@ -106,6 +108,72 @@ def test_the_cells_of_a_step(make):
     assert first[1].norm == pytest.approx(np.linalg.norm(state), abs=1e-5)
 
 
+def test_the_cells_of_an_lstm_keep_by_their_forget_gate(make):
+    trace = make({"decoder": {"cell": "lstm", "hidden_size": 12}}).trace(LINE)
+    for number, step in enumerate(trace.steps):
+        gate, state = (
+            trace.arrays[f"decoder.cells.0.{name}"][number] for name in ("forget_gate", "state")
+        )
+        assert step.cells[0].kept == pytest.approx(gate.mean(), abs=1e-6)
+        assert step.cells[0].norm == pytest.approx(np.linalg.norm(state[:12]), abs=1e-5)
+
+
+def test_the_entropy_of_the_weights(make):
+    trace = make({"attention": {"alignment": "local_p"}}).trace(LINE)  # their sum is below 1
+    for step, row in zip(trace.steps, trace.arrays["decoder.attention.weights"], strict=True):
+        assert row.sum() < 0.999
+        shares = row[row > 0].astype(np.float64) / row.sum(dtype=np.float64)
+        assert step.attention_entropy == pytest.approx(-(shares * np.log(shares)).sum(), abs=1e-6)
+
+
+def test_each_part_is_described_once_in_the_order_of_computation(make):
+    decoder = {"style": "conditional", "cell": "lstm", "hidden_size": 12}
+    parts = make({"decoder": decoder}, coverage_penalty="gnmt").trace(LINE).parts
+    found = [(part.kind, part.formula.name, part.paths) for part in parts]
+    assert found == [
+        ("cell of the encoder", "GRU", ("encoder.layers.0.0", "encoder.layers.0.1")),
+        ("encoder", "RecurrentEncoder", ("encoder",)),
+        ("bridge", "FinalBridge", ("bridge",)),
+        ("score", "AdditiveScore", ("decoder.attention.score",)),
+        ("alignment", "SoftmaxAlignment", ("decoder.attention.alignment",)),
+        ("attention", "Attention", ("decoder.attention",)),
+        ("cell of the decoder", "LSTM", ("decoder.cells.0", "decoder.second")),
+        ("decoder", "ConditionalDecoder", ("decoder",)),
+        ("length penalty", "AveragePenalty", ()),
+        ("coverage penalty", "GNMTCoverage", ()),
+    ]
+
+
+def test_each_weight_is_named_at_the_innermost_module_that_is_recorded(make):
+    translator = make()
+    parameters = translator.trace(LINE).parameters
+    names = [name for found in parameters.values() for name in found]
+    weights = translator.runner.model.named_parameters(remove_duplicate=False)
+    assert sorted(names) == sorted(name for name, _ in weights)
+    assert parameters["decoder.attention.score"] == (
+        "decoder.attention.score.query_projection.weight",
+        "decoder.attention.score.key_projection.weight",
+        "decoder.attention.score.key_projection.bias",
+        "decoder.attention.score.direction.weight",
+    )
+    assert "decoder.attention" not in parameters  # it has no weights of its own
+
+
+def test_a_shared_embedding_has_both_of_its_names(make):
+    trace = make({"embedding": {"size": 16, "tie": "all"}}).trace(LINE)
+    name = "target_embedding.table.weight"
+    assert trace.parameters["target_embedding"] == (name,)
+    assert trace.parameters["source_embedding"] == (name.replace("target", "source"),)
+    assert len(trace.arrays["source_embedding.output"]) == len(trace.source)
+    assert len(trace.arrays["target_embedding.output"]) == len(trace.target)
+
+
+def test_workers_are_not_used(make):
+    translator = make()
+    with_workers = replace(translator, runner=replace(translator.runner, workers=Mock()))
+    assert with_workers.trace(LINE).text == translator.trace(LINE).text
+
+
 def test_a_trace_leaves_the_model_as_it_is(make):
     translator = make()
     model = translator.runner.model.train()
@@ -128,9 +196,10 @@ def test_a_copy_shares_all_weights(make):
 
 def test_two_threads_trace_at_once(make):
     translator = make()
-    lines = ["w1 w2 w3", "w7 w8 w9 w10 w11", "w4"] * 4
-    expected = [translator.trace(line) for line in lines]
-    with ThreadPoolExecutor(4) as pool:
+    lines = ["w1 w2", "w7 w8 w9"]
+    expected = [translator.trace(line) for line in lines] * 2
+    lines *= 2
+    with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(translator.trace, lines))
     for one, two in zip(found, expected, strict=True):
         assert one.text == two.text
@@ -152,6 +221,62 @@ def test_a_word_can_be_forced(make):
     assert again.steps[1].word == first.word
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam", "diverse_beam", "sampling"])
+def test_each_search_can_force_a_word(make, search):
+    trace = make(search=search, beam_size=1 if search in ("greedy", "sampling") else 3).trace(
+        LINE, prefix="w7 w7"
+    )
+    assert [step.word for step in trace.steps[:2]] == ["w7", "w7"]
+    assert trace.prefix == "w7 w7"
+
+
+def test_a_prefix_above_the_maximum_length_is_not_forced(make, caplog):
+    prefix = " ".join(["w7"] * 10)
+    translator = make(max_length=9)
+    trace = translator.trace(LINE, prefix=prefix)
+    assert "the prefix has 10 tokens, above decoding.max_length (9)" in caplog.text
+    assert (trace.prefix, trace.text) == ("", translator.trace(LINE).text)
+    assert trace.lacks == ("the prefix: it has 10 tokens, above decoding.max_length (9)",)
+    longest = translator.trace(LINE, prefix=prefix[:-3])
+    assert (longest.prefix, longest.text[1]) == (prefix[:-3], prefix[:-3])
+    assert longest.lacks == ()
+
+
+def test_a_blank_prefix_forces_nothing(make):
+    trace = make().trace(LINE, prefix="  ")
+    assert (trace.prefix, trace.text) == ("", make().trace(LINE).text)
+
+
+def test_a_shortlist_is_reported(make):
+    translator = make()
+    tokens = np.arange(len(translator.target_tokenizer), dtype=np.int32)[:, None]
+    lexicon = Lexicon(tokens, np.ones(tokens.shape, np.float32), tokens[4:10, 0])
+    shortlist = Shortlist(lexicon, num_candidates=1, num_frequent=4, copies=False)
+    translator = replace(translator, runner=replace(translator.runner, shortlist=shortlist))
+    trace = translator.trace(LINE)
+    assert trace.text[1] == translator.translate([LINE])[0].text
+    assert trace.lacks == (
+        "words outside the shortlist in the beam, whose probabilities are among its words",
+    )
+    path = trace.tree.path(trace.tree.best())
+    assert tuple(node.token for node in path) == (*trace.translation.hypotheses[0].tokens, EOS)
+    assert trace.arrays["log_probabilities"].shape[1] == len(translator.target_tokenizer)
+
+
+def test_only_text_or_a_grid_has_a_trace(make):
+    with pytest.raises(TypeError, match=r"^trace: must be str, not int$"):
+        make().trace(5)
+
+
+@pytest.mark.parametrize("line", ["zz yy", "w1 \0 w2", "w1\nw2", "\ud800 w1", "w1 " * 1700])
+def test_hostile_sentences_have_a_trace(make, line):
+    translator = make()
+    trace = translator.trace(line)
+    assert trace.text[1] == translator.translate([line])[0].text
+    json.loads(trace.to_json())
+    json.dumps(trace.view(), allow_nan=False)
+
+
 def test_the_end_of_a_sentence_cannot_be_forced(make):
     steps = make().trace(LINE).steps
     prefixes = {one.prefix for step in steps for one in step.likeliest if one.word == "</s>"}
@@ -163,6 +288,7 @@ def test_a_token_without_text_cannot_be_forced(tokenizer):
     assert _forced_text(silent, [EOS + 1]) is None
     assert _forced_text(tokenizer, [EOS + 1]) == tokenizer.decode([EOS + 1])
     assert _forced_text(tokenizer, [UNK, EOS + 1]) is None
+    assert _forced_text(tokenizer, [EOS + 1, BOS]) is None
 
 
 @pytest.mark.parametrize("decoder", ["bahdanau", "luong", "gnmt", "sutskever"])
@@ -198,7 +324,12 @@ def test_json_holds_every_array_exactly(make):
     weights = {name for names in found["parameters"].values() for name in names}
     assert "decoder.attention.score.query_projection.weight" in weights
     assert len(found["tree"]["nodes"]) == len(trace.tree.nodes)
-    assert found["tree"]["fields"][:3] == ["id", "parent", "group"]
+    fields = found["tree"]["fields"]
+    assert fields[:3] == ["id", "parent", "group"]
+    best = trace.tree.best()
+    assert found["tree"]["best"] == best.id
+    node = dict(zip(fields, found["tree"]["nodes"][best.parent], strict=True))
+    assert node["token"] == trace.target[-2]
 
 
 def test_a_model_that_computes_nan_gives_valid_json(make):
@@ -216,7 +347,7 @@ def test_a_model_that_computes_nan_gives_valid_json(make):
 
 
 def test_a_view_has_the_first_numbers_of_each_vector(make):
-    trace = make().trace(LINE)
+    trace = make().trace(" ".join([LINE] * 4))
     view = trace.view(lambda prefix: f"force {prefix}")
     states = view["arrays"]["decoder.cells.0.state"]
     assert states["shape"] == [len(trace.target), 12]
@@ -225,8 +356,15 @@ def test_a_view_has_the_first_numbers_of_each_vector(make):
     scores = view["arrays"]["decoder.attention.score.scores"]["rows"]
     assert [len(row) for row in scores] == [len(trace.source)] * len(trace.target)
     assert "log_probabilities" not in view["arrays"]
-    likeliest = view["steps"][0]["likeliest"][0]
-    assert likeliest["command"] == f"force {likeliest['prefix']}"
+    commands = {
+        one["prefix"]: one["command"] for step in view["steps"] for one in step["likeliest"]
+    }
+    assert commands == {
+        prefix: None if prefix is None else f"force {prefix}" for prefix in commands
+    }
+    assert None in commands
+    assert not view["arrays"]["decoder.attention.score.keys"]["is_step"]
+    assert trace.view()["steps"][0]["likeliest"][0]["command"] is None
     assert view["attention"]["words"]["target"] == list(trace.alignment.target_words)
 
 
@@ -250,14 +388,22 @@ def test_samples_have_no_beam(make):
 
 
 def test_reranking_is_reported(make):
-    found = {
-        make(mbr="chrf", n_best=1, beam_size=8, mbr_candidates=8).trace(line).lacks
-        for line in (LINE, "w9 w3")
-    }
-    assert found <= {
-        (),
-        ("the reranking, which has chosen another hypothesis than the best of the beam",),
-    }
+    translator = make(mbr="chrf", n_best=1, beam_size=8, mbr_candidates=8)
+    reported = set()
+    for line in (f"w{number} w{number + 9}" for number in range(6)):
+        trace = translator.trace(line)
+        path = trace.tree.path(trace.tree.best())
+        is_best = tuple(node.token for node in path) == (
+            *trace.translation.hypotheses[0].tokens,
+            EOS,
+        )
+        assert trace.lacks == (
+            ()
+            if is_best
+            else ("the reranking, which has chosen another hypothesis than the best of the beam",)
+        )
+        reported.add(is_best)
+    assert reported == {True, False}
 
 
 def test_the_precision_of_the_translator_is_reported(make):
@@ -266,7 +412,9 @@ def test_the_precision_of_the_translator_is_reported(make):
     assert reduced.trace(LINE).lacks == (
         "the numbers of bfloat16, the precision of the translator, which may give other words",
     )
-    assert reduced.trace(LINE).text == translator.trace(LINE).text
+    found, expected = reduced.trace(LINE), translator.trace(LINE)
+    assert found.translation.hypotheses == expected.translation.hypotheses
+    assert found.tree.nodes == expected.tree.nodes
 
 
 def test_a_sentence_is_cut_like_any_other(make):

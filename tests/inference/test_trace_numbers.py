@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nmt.core.batch import make_batch
 from nmt.core.special_tokens import BOS, EOS
@@ -19,9 +20,11 @@ from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.attention import Attention, BaseAttention, FixedContext
 from nmt.nn.attention.multi_head import MultiHeadAttention
 from nmt.nn.attention.scores.table import SCORES
-from nmt.nn.bridge import FinalBridge
+from nmt.nn.bridge import BRIDGES
 from nmt.nn.decoders.interface import DecoderParts, LayerOptions
 from nmt.nn.decoders.table import DECODERS
+from nmt.nn.encoders.encoder import Encoder
+from nmt.nn.encoders.grid import GridEmbedding, GridEncoder
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.layers import WordEmbedding
 from nmt.nn.model import Model
@@ -32,6 +35,7 @@ Array = NDArray[np.float64]
 E, H, V = 6, 8, 30  # sizes of embedding, state and vocabulary
 WINDOW = 2  # of local attention
 SOURCE, TARGET = [5, 9, 7, 11, 4, 6, 21, 8], [12, 4, 17, 9]
+CHANNELS, ROWS, COLUMNS = 3, 2, 4  # of a grid
 
 WIRINGS = {
     "bahdanau": ("bahdanau", {}),
@@ -44,12 +48,20 @@ WIRINGS = {
 
 
 def build(
-    wiring: str, cell: str, score: str, alignment: str, *, layers: int = 1, heads: int = 1
+    wiring: str,
+    cell: str,
+    score: str,
+    alignment: str,
+    *,
+    layers: int = 1,
+    heads: int = 1,
+    bridge: str = "final",
+    reads_grids: bool = False,
 ) -> Model:
     """A tiny model with weights large enough that every term counts."""
     torch.manual_seed(7)
     name, options = WIRINGS[wiring]
-    window = {"window": WINDOW} if alignment == "local_p" else {}
+    window = {"window": WINDOW} if alignment.startswith("local") else {}
 
     def attend(query_size: int, key_size: int) -> Attention:
         aligned = ALIGNMENTS[alignment](query_size, **window)
@@ -62,10 +74,15 @@ def build(
         attention = FixedContext()
     options_of_layers = LayerOptions(layers)
     parts = DecoderParts(lambda size: CELLS[cell](size, H), attention, E, H, E, options_of_layers)
+    embedding: nn.Module = WordEmbedding(V, E)
+    encoder: Encoder
     encoder = RecurrentEncoder(E, cell=CELLS[cell], hidden_size=H // 2, num_layers=layers)
+    if reads_grids:
+        embedding = GridEmbedding(CHANNELS, H, ROWS, COLUMNS)
+        encoder = GridEncoder(E, channels=CHANNELS)
     decoder = DECODERS[name](parts, **options)
-    bridge = FinalBridge(H, decoder.state_size, layers)
-    model = Model(WordEmbedding(V, E), WordEmbedding(V, E), encoder, bridge, decoder, E)
+    start = BRIDGES[bridge](H, decoder.state_size, layers)
+    model = Model(embedding, WordEmbedding(V, E), encoder, start, decoder, E)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape))
@@ -115,11 +132,71 @@ def sparsemax(x: Array) -> Array:
     return np.stack(rows)
 
 
-def local_p(x: Array, position: Array) -> Array:
-    """Luong 2015, eq. 9-10, with positions from 0."""
+def entmax15(x: Array) -> Array:
+    """Peters 2019, eq. 10, with alpha 1.5: the threshold by bisection."""
+    halved = x / 2
+    low, high = halved.max(axis=1) - 1, halved.max(axis=1)
+    for _ in range(60):
+        middle = (low + high) / 2
+        is_low = (np.maximum(halved - middle[:, None], 0) ** 2).sum(axis=1) >= 1
+        low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
+    return np.maximum(halved - low[:, None], 0) ** 2
+
+
+def one_hot(positions: Any, size: int) -> Array:
+    return np.eye(size)[np.asarray(positions)]
+
+
+def windowed(x: Array, position: Array) -> tuple[Array, Array]:
+    """Softmax within D positions of one, and the distances from it (positions from 0)."""
     away = np.arange(x.shape[1]) - position[:, None]
-    inside = np.abs(away) <= WINDOW
-    return softmax(np.where(inside, x, -1e30)) * np.exp(-(away**2) / (2 * (WINDOW / 2) ** 2))
+    return softmax(np.where(np.abs(away) <= WINDOW, x, -1e30)), away
+
+
+def expected_weights(
+    check: Check, path: str, alignment: str, query: Array
+) -> tuple[Array, Array | None]:
+    """The weights of each step, and the state before it if there is one."""
+    at, scores = f"{path}.alignment", check[f"{path}.score.scores"]
+    steps, size = scores.shape
+    if alignment == "softmax":
+        return softmax(scores), None
+    if alignment == "sparsemax":
+        return sparsemax(scores), None
+    if alignment == "entmax":
+        return entmax15(scores), None
+    if alignment in ("hard", "gumbel"):
+        return one_hot(scores.argmax(axis=1), size), None
+    if alignment == "local_m":  # Luong 2015, section 3.2
+        return windowed(scores, np.minimum(np.arange(steps), size - 1))[0], np.arange(steps)
+    if alignment == "local_p":  # Luong 2015, eq. 9-10
+        inner = np.tanh(check.linear(f"{at}.query_projection", query))
+        moved = check.linear(f"{at}.direction", inner)[:, 0] / np.sqrt(query.shape[1])
+        inside, away = windowed(scores, (size - 1) * sigmoid(moved))
+        return inside * np.exp(-(away**2) / (2 * (WINDOW / 2) ** 2)), None
+    assert alignment == "monotonic"  # Raffel 2017, algorithm 1; the last position is always taken
+    before = shifted(one_hot(0, size), check[f"{at}.weights"])
+    takes = scores + check.weights[f"{at}.offset"] > 0
+    takes[:, -1] = True
+    stops = [s + np.argmax(row[s:]) for s, row in zip(before.argmax(axis=1), takes, strict=True)]
+    return one_hot(stops, size), before
+
+
+def normalized(check: Check, path: str, cell: str, x: Array) -> Array:
+    """Ba 2016, eq. 4; a GRU has one normalisation for both gates, and one for the candidate."""
+    if not cell.startswith("layer_norm"):
+        return x
+    if cell.endswith("gru") and not path.endswith("norm_memory"):
+        split = 2 * x.shape[1] // 3
+        parts = (f"{path}.gates", x[:, :split]), (f"{path}.candidate", x[:, split:])
+        return np.concatenate([layer_norm(check, *part) for part in parts], axis=1)
+    return layer_norm(check, path, x)
+
+
+def layer_norm(check: Check, path: str, x: Array) -> Array:
+    centred = x - x.mean(axis=1, keepdims=True)
+    scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+    return scaled * check.weights[f"{path}.weight"] + check.weights[f"{path}.bias"]
 
 
 def check_cell(check: Check, path: str, cell: str) -> Array:
@@ -127,19 +204,28 @@ def check_cell(check: Check, path: str, cell: str) -> Array:
     x, before = check[f"{path}.input"], check[f"{path}.before"]
     weight, bias = check.weights[f"{path}.weight_hidden"], check.weights[f"{path}.bias_hidden"]
     size = weight.shape[1]
-    u = before[:, :size] @ weight.T + bias
-    if cell == "gru":
+    u = normalized(check, f"{path}.norm_hidden", cell, before[:, :size] @ weight.T + bias)
+    gates: dict[str, Array] = {}
+    if cell == "rnn":  # Elman 1990
+        after = np.tanh(x + u)
+    elif cell.endswith("gru"):  # Cho 2014
         (x_r, x_z, x_n), (u_r, u_z, u_n) = np.split(x, 3, axis=1), np.split(u, 3, axis=1)
         r, z = sigmoid(x_r + u_r), sigmoid(x_z + u_z)
         n = np.tanh(x_n + r * u_n)
         gates = {"reset_gate": r, "update_gate": z, "candidate": n}
         after = (1 - z) * n + z * before
-    else:
+        if cell == "deep_gru":  # Pascanu 2014: a second step without an input
+            at = f"{path}.transitions.0"
+            r, z, n = np.split(check.linear(f"{at}.hidden", after), 3, axis=1)
+            n = np.tanh(check.weights[f"{at}.candidate_bias"] + sigmoid(r) * n)
+            after = (1 - sigmoid(z)) * n + sigmoid(z) * after
+    else:  # Hochreiter 1997, with a forget gate
         i, f, g, o = np.split(x + u, 4, axis=1)
         i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
         gates = {"input_gate": i, "forget_gate": f, "candidate": g, "output_gate": o}
         c = f * before[:, size:] + i * g
-        after = np.concatenate([o * np.tanh(c), c], axis=1)
+        inner = normalized(check, f"{path}.norm_memory", cell, c)
+        after = np.concatenate([o * np.tanh(inner), c], axis=1)
     for name, gate in gates.items():
         check.equal(f"{path}.{name}", gate)
     check.equal(f"{path}.state", after)
@@ -151,8 +237,9 @@ def shifted(first: Array, rows: Array) -> Array:
     return np.concatenate([first[None], rows[:-1]])
 
 
-def read(check: Check, path: str, inputs: Array) -> Array:
-    return inputs @ check.weights[f"{path}.weight_input"].T + check.weights[f"{path}.bias_input"]
+def read(check: Check, path: str, inputs: Array, cell: str = "") -> Array:
+    summed = inputs @ check.weights[f"{path}.weight_input"].T + check.weights[f"{path}.bias_input"]
+    return normalized(check, f"{path}.norm_input", cell, summed)
 
 
 def check_encoder(check: Check, cell: str, layers: int) -> None:
@@ -165,7 +252,7 @@ def check_encoder(check: Check, cell: str, layers: int) -> None:
         for direction in (0, 1):
             path = f"encoder.layers.{layer}.{direction}"
             in_order = states[::-1] if direction else states
-            check.equal(f"{path}.input", read(check, path, in_order))
+            check.equal(f"{path}.input", read(check, path, in_order, cell))
             after = check[f"{path}.state"]
             check.equal(f"{path}.before", shifted(np.zeros(after.shape[1]), after))
             outputs.append(check_cell(check, path, cell))
@@ -173,8 +260,91 @@ def check_encoder(check: Check, cell: str, layers: int) -> None:
         states = np.concatenate([outputs[0], outputs[1][::-1]], axis=1)
     check.equal("encoder.states", states)
     check.equal("encoder.final", np.stack(final))
-    bridged = np.tanh(check.linear("bridge.projection", check["encoder.final"][-1]))
+
+
+def check_bridge(check: Check, bridge: str, layers: int) -> None:
+    summary = check["encoder.final"][-1]
+    if bridge == "mean":  # Sennrich 2017
+        summary = check["encoder.states"].mean(axis=0)
+    if bridge == "zero":
+        check.equal("bridge.state", np.zeros((layers, H)))
+        return
+    bridged = np.tanh(check.linear("bridge.projection", summary))
     check.equal("bridge.state", bridged.reshape(layers, -1))
+
+
+def unit(x: Array) -> Array:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def expected_keys(check: Check, path: str, score: str, memory: Array) -> Array:
+    """What each score precomputes of the memory."""
+    at = f"{path}.score"
+    if score in ("uniform", "location"):
+        return memory[:, :0]
+    if score == "dot":
+        return memory
+    scale = memory.shape[1] ** -0.5  # queries are as large here
+    if score == "scaled_dot":
+        return memory * scale
+    keys = check.linear(f"{at}.key_projection", memory)
+    if score == "general":
+        return keys * scale
+    if score == "cosine":
+        return unit(keys)
+    further = {
+        "coverage_fertility": lambda: 2.0 * sigmoid(check.linear(f"{at}.fertility", memory)),
+        "coverage_gru": lambda: check.linear(f"{at}.key_to_gates", memory),
+    }.get(score, lambda: memory[:, :0])
+    return np.concatenate([keys, further()], axis=1)
+
+
+def expected_scores(check: Check, path: str, score: str, query: Array) -> Array:
+    """The scores of each step, by the equation of the paper that a docstring of nmt names."""
+    at = f"{path}.score"
+    keys = check[f"{at}.keys"]
+    if score == "uniform":
+        return np.zeros((len(query), len(keys)))
+    if score == "location":  # Luong 2015, eq. 8
+        return check.linear(f"{at}.projection", query)[:, : len(keys)]
+    if score in ("dot", "scaled_dot", "general"):  # Luong 2015, eq. 8; Vaswani 2017, eq. 1
+        return query @ keys.T
+    if score == "cosine":  # Graves 2014, eq. 5-6
+        return check.weights[f"{at}.gain"] * (unit(query) @ keys.T)
+    # Bahdanau 2015, A.1.2; concat: Luong 2015, eq. 8, with its matrix in two parts
+    direction = check.weights[f"{at}.direction.weight"][0]
+    summed = check.linear(f"{at}.query_projection", query)[:, None] + keys[:, : len(direction)]
+    if score == "location_aware":  # Chorowski 2015, eq. 8-9
+        filters = check.weights[f"{at}.filters.weight"][:, 0]
+        half = filters.shape[1] // 2
+        padded = np.pad(check[f"{at}.state"], ((0, 0), (half, half)))
+        spans = np.lib.stride_tricks.sliding_window_view(padded, filters.shape[1], axis=1)
+        summed = summed + check.linear(f"{at}.feature_projection", spans @ filters.T)
+    elif score == "coverage_gru":  # Tu 2016
+        summed = summed + check.linear(f"{at}.coverage_projection", check[f"{at}.state"])
+    elif score.startswith("coverage"):  # See 2017, eq. 11
+        state = check[f"{at}.state"][..., None]
+        summed = summed + check.linear(f"{at}.coverage_projection", state)
+    return np.tanh(summed) @ direction
+
+
+def expected_states(check: Check, path: str, score: str) -> Array:
+    """The state of a score before each step, from the weights of the steps before."""
+    at, last = f"{path}.score", check[f"{path}.alignment.weights"]
+    if score == "coverage_gru":  # Tu 2016, eq. 8
+        keys, state, query = check[f"{at}.keys"], check[f"{at}.state"], check[f"{at}.query"]
+        size = 3 * state.shape[2]
+        x = keys[:, -size:] + check.linear(f"{at}.query_to_gates", query)[:, None]
+        x = x + check.linear(f"{at}.weight_to_gates", last[..., None])
+        u = check.linear(f"{at}.hidden_to_gates", state)
+        (x_r, x_z, x_n), (u_r, u_z, u_n) = np.split(x, 3, axis=2), np.split(u, 3, axis=2)
+        z = sigmoid(x_z + u_z)
+        after = (1 - z) * np.tanh(x_n + sigmoid(x_r + u_r) * u_n) + z * state
+        return shifted(np.zeros_like(state[0]), after)
+    if score == "coverage_fertility":  # Tu 2016, eq. 6
+        last = last / check[f"{at}.keys"][:, -1]
+    before = shifted(np.zeros_like(last[0]), last)
+    return before if score == "location_aware" else before.cumsum(axis=0)
 
 
 def check_head(
@@ -185,28 +355,15 @@ def check_head(
     check.equal(f"{at}.query", query)
     check.equal(f"{path}.values", values)
     query, values = check[f"{at}.query"], check[f"{path}.values"]
-    if score == "additive":  # Bahdanau 2015, A.1.2
-        check.equal(f"{at}.keys", check.linear(f"{at}.key_projection", keys))
-        hidden = np.tanh(
-            check.linear(f"{at}.query_projection", query)[:, None] + check[f"{at}.keys"]
-        )
-        check.equal(f"{at}.scores", hidden @ check.weights[f"{at}.direction.weight"][0])
-    else:  # Luong 2015, eq. 8
-        scale = query.shape[1] ** -0.5
-        projected = (
-            check.linear(f"{at}.key_projection", keys) * scale if score == "general" else keys
-        )
-        check.equal(f"{at}.keys", projected)
-        check.equal(f"{at}.scores", query @ check[f"{at}.keys"].T)
-    scores, at = check[f"{at}.scores"], f"{path}.alignment"
-    if alignment == "softmax":
-        check.equal(f"{at}.weights", softmax(scores))
-    elif alignment == "sparsemax":
-        check.equal(f"{at}.weights", sparsemax(scores))
-    else:
-        inner = np.tanh(check.linear(f"{at}.query_projection", query))
-        moved = check.linear(f"{at}.direction", inner)[:, 0] / np.sqrt(query.shape[1])
-        check.equal(f"{at}.weights", local_p(scores, (len(values) - 1) * sigmoid(moved)))
+    check.equal(f"{at}.keys", expected_keys(check, path, score, keys))
+    check.equal(f"{at}.scores", expected_scores(check, path, score, query))
+    if f"{at}.state" in check.arrays:
+        check.equal(f"{at}.state", expected_states(check, path, score))
+    at = f"{path}.alignment"
+    weights, states = expected_weights(check, path, alignment, query)
+    check.equal(f"{at}.weights", weights)
+    if states is not None:
+        check.equal(f"{at}.state", states)
     check.equal(f"{path}.weights", check[f"{at}.weights"])
     check.equal(f"{path}.context", check[f"{path}.weights"] @ values)
     return check[f"{path}.context"]
@@ -256,7 +413,7 @@ def check_decoder(check: Check, wiring: str, cell: str, layers: int, attend: Att
     first, size = "decoder.cells.0", H
     last = "decoder.second.state" if wiring == "conditional" else f"{first}.state"
     check.equal(f"{first}.before", shifted(check["bridge.state"][0], check[last]))
-    inputs = read(check, first, words)
+    inputs = read(check, first, words, cell)
     if wiring == "bahdanau":
         context = attend(check[f"{first}.before"][:, :size])
         check.equal(f"{first}.input", inputs + check.linear("decoder.context_to_gates", context))
@@ -301,12 +458,40 @@ def deep_output(check: Check, hidden: Array, words: Array, context: Array) -> Ar
     return np.tanh(sum(summands))
 
 
+def check_grid(check: Check, cells: Array) -> None:
+    at = "source_embedding"
+    rows, columns = cells[:, -2].astype(int), cells[:, -1].astype(int)
+    summed = check.linear(f"{at}.features", cells[:, :-2])
+    summed += check.weights[f"{at}.rows.weight"][rows]
+    summed += check.weights[f"{at}.columns.weight"][columns]
+    check.equal(f"{at}.output", np.tanh(summed))
+    check.equal("encoder.states", check[f"{at}.output"])
+    check.equal("encoder.final", check["encoder.states"].mean(axis=0)[None])
+
+
 def check_all(
-    wiring: str, cell: str, score: str, alignment: str, *, layers: int = 1, heads: int = 1
+    wiring: str,
+    cell: str,
+    score: str,
+    alignment: str,
+    *,
+    layers: int = 1,
+    heads: int = 1,
+    bridge: str = "final",
+    reads_grids: bool = False,
 ) -> None:
-    model = build(wiring, cell, score, alignment, layers=layers, heads=heads)
-    check = Check(model, record(copy_structure(model), SOURCE, TARGET))
-    check_encoder(check, cell, layers)
+    """Record a sentence pair, and compute all of its arrays."""
+    sizes = {"layers": layers, "heads": heads}
+    model = build(wiring, cell, score, alignment, **sizes, bridge=bridge, reads_grids=reads_grids)
+    cells = np.random.default_rng(3).random((ROWS * COLUMNS, CHANNELS + 2), dtype=np.float32)
+    cells[:, -2], cells[:, -1] = np.divmod(np.arange(ROWS * COLUMNS), COLUMNS)
+    source = cells if reads_grids else SOURCE
+    check = Check(model, record(copy_structure(model), source, TARGET))
+    if reads_grids:
+        check_grid(check, cells)
+    else:
+        check_encoder(check, cell, layers)
+    check_bridge(check, bridge, layers)
     table = check.weights["target_embedding.table.weight"]
     check.equal("target_embedding.output", table[[BOS, *TARGET]])
     vectors = check_decoder(
@@ -348,6 +533,10 @@ def test_every_part_is_recorded(cell, score, alignment):
     assert recording.not_recorded == ()
 
 
+def test_no_wiring_is_left_out():
+    assert {name for name, _ in WIRINGS.values()} == set(DECODERS)
+
+
 def cases() -> Iterator[tuple[str, str, str, str]]:
     for wiring, cell in product(WIRINGS, ("gru", "lstm")):
         if wiring == "sutskever":
@@ -375,3 +564,32 @@ def test_every_array_of_two_layers_follows_from_earlier_ones(wiring, cell):
 @pytest.mark.parametrize("alignment", ["softmax", "sparsemax", "local_p"])
 def test_every_array_of_two_heads_follows_from_earlier_ones(score, alignment):
     check_all("bahdanau", "gru", score, alignment, heads=2)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("score", SCORES)
+def test_every_array_of_each_score_follows_from_earlier_ones(score):
+    check_all("luong without input feeding", "gru", score, "softmax")
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_every_array_of_each_alignment_follows_from_earlier_ones(alignment):
+    check_all("bahdanau", "gru", "additive", alignment)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_array_of_each_cell_follows_from_earlier_ones(cell):
+    check_all("luong without input feeding", cell, "additive", "softmax")
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_every_array_of_each_bridge_follows_from_earlier_ones(bridge):
+    check_all("luong", "gru", "additive", "softmax", bridge=bridge)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_every_array_of_a_grid_follows_from_earlier_ones():
+    check_all("bahdanau", "gru", "additive", "softmax", reads_grids=True)
