@@ -27,6 +27,7 @@ from nmt.nn.recurrent.cell import Cell
 from nmt.search.beam_tree import BeamTree
 from nmt.search.coverage_penalty import NoCoverage
 from nmt.search.search import Search
+from nmt.text.reader import SourceReader, Tokens
 from nmt.text.tokenizer import Tokenizer
 from nmt.visualization.attention_view import mean_entropy
 
@@ -52,9 +53,8 @@ _KINDS: Final[dict[str, type[Any]]] = {
 def trace_sentence(translator: "Translator", source: Source, *, prefix: str = "") -> Trace:
     """Translate one sentence and return everything that was computed for it.
 
-    It is computed on the CPU in float32, whatever the translator does. So the translation is that
-    of `nmt translate --precision float32`. The arrays are over the whole vocabulary, also if the
-    search uses a shortlist.
+    It is computed on the CPU in float32, as by `nmt translate --precision float32`. The arrays are
+    over the whole vocabulary, also if the search uses a shortlist.
 
     Args:
         translator: of one model.
@@ -69,12 +69,7 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
     """
     runner = translator.runner
     original = _require_plain(runner)
-    item_type = translator.source_reader.item_type
-    if not isinstance(source, item_type):
-        raise TypeError(f"trace: must be {item_type.__name__}, not {type(source).__name__}")
-    ids = translator.source_reader.encode_words(source).ids[: translator.max_source_length]
-    if not len(ids):
-        raise DataError("the sentence: is blank; give a text of at least one word")
+    ids = _encode(translator, source)
     model, search = copy_structure(original), runner.search
     tree = None if search.draws_samples else BeamTree(search)
     cpu = torch.device("cpu")
@@ -116,6 +111,18 @@ def _require_plain(runner: BatchRunner) -> Model:
             "int8: cannot be traced, because weights are rounded; load the run in float32"
         )
     return runner.model
+
+
+def _encode(translator: "Translator", source: Source) -> Tokens:
+    """Return the tokens of a source, at most as many as the translator reads."""
+    reader: SourceReader[Any] = translator.source_reader
+    if not isinstance(source, reader.item_type):
+        kind = type(source).__name__
+        raise TypeError(f"trace: the sentence must be {reader.item_type.__name__}, not {kind}")
+    ids = reader.encode_words(source).ids[: translator.max_source_length]
+    if not len(ids):
+        raise DataError("the sentence: is blank; give a text of at least one word")
+    return ids
 
 
 def _source_texts(translator: "Translator", source: Source, ids: Any) -> tuple[str, ...]:

@@ -264,7 +264,7 @@ def test_a_shortlist_is_reported(make):
 
 
 def test_only_text_or_a_grid_has_a_trace(make):
-    with pytest.raises(TypeError, match=r"^trace: must be str, not int$"):
+    with pytest.raises(TypeError, match=r"^trace: the sentence must be str, not int$"):
         make().trace(5)
 
 

@@ -15,6 +15,7 @@
     const state = { step: 0, head: 0 };
     const words = view.steps.map((step, index) => stepButton(step, index));
     const body = nmt.element("div", { class: "trace-body" }, heading(view));
+    const tree = view.tree ? nmt.beamTree(view) : null;
     root.replaceChildren(body);
     if (view.steps.length) {
       const strip = nmt.element("ol", { class: "strip", "aria-label": "Steps of the translation" }, ...words.map((one) => nmt.element("li", {}, one)));
@@ -22,11 +23,11 @@
       body.append(section("Step by step", "Choose a word to see how it was computed.", strip, panel));
       open(0);
     }
-    if (view.tree) body.append(section("The beam", `${2 * view.tree.places} likeliest continuations at each step; ${view.tree.places} ${view.tree.places === 1 ? "place" : "places"}.`, nmt.beamTree(view)));
+    if (tree) body.append(section("The beam", beamHint(view.tree.places), tree));
     if (view.attention) {
       const attention = nmt.element("div", { class: "panel" });
       body.append(section("All attention", "", attention));
-      nmt.showSentence(attention, view.attention);
+      nmt.showSentence(attention, { ...view.attention, score: null, log_probability: null }); // they are at the top
       attention.querySelector(".texts")?.remove();
     }
     if (view.parts.length) body.append(section("Formulas", "", formulaTable(view)));
@@ -52,6 +53,7 @@
         else one.removeAttribute("aria-current");
       });
       drawStep();
+      tree?.showStep(index);
     }
 
     function moveInStrip(event) {
@@ -66,7 +68,8 @@
       const step = view.steps[state.step];
       const title = nmt.element(
         "h3", { class: "step-title" },
-        `Step ${state.step + 1}: after `, quoted(nmt.token(step.previous)), " comes ", quoted(nmt.token(step.word)),
+        `Step ${state.step + 1}: after `, quoted(nmt.token(step.previous)), state.step ? "" : " (the start)", " comes ", quoted(nmt.token(step.word)),
+        state.step + 1 === view.steps.length ? " (the end)" : "",
         nmt.element("span", { class: "muted", text: ` probability ${nmt.figure(step.probability)}` }),
       );
       const cards = [...groups(view).map(([path, arrays]) => card(path, arrays, step)), nextCard(step)];
@@ -124,18 +127,19 @@
       const table = nmt.element("table", { class: "over-source" }, caption, nmt.element("thead", {}, head), nmt.element("tbody", {}, ...rows));
       const entropy = view.steps[state.step].attention_entropy;
       body.push(nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores and weights" }, table));
-      if (entropy !== null) body.push(nmt.element("p", { class: "muted", text: `Entropy of the weights: ${nmt.figure(entropy)} nats` }));
+      if (entropy !== null) body.push(nmt.element("p", { class: "muted", text: `Entropy of the weights: ${nmt.figure(entropy)} nats (0: it looks at one place)` }));
       return body;
     }
 
     function nextCard(step) {
       const output = nmt.element("div", { class: "forced", "aria-live": "polite" });
+      const canForce = step.likeliest.some(isForcible);
       const items = step.likeliest.map((one) => {
         const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
         bar.style.setProperty("--share", one.probability ?? 0);
         const isTaken = one.word === step.word;
         const content = [nmt.element("bdi", { text: nmt.token(one.word) }), bar, nmt.element("span", { class: "share", text: nmt.figure(one.probability) })];
-        if (one.prefix === null || (force === null && one.command === null)) {
+        if (!isForcible(one)) {
           return nmt.element("li", { class: isTaken ? "taken" : null }, nmt.element("span", { class: "next-word" }, ...content));
         }
         const act = () => (force ? force(one.prefix) : showCommand(output, one));
@@ -144,8 +148,24 @@
           nmt.element("button", { type: "button", class: "next-word", data: { next: one.word, prefix: one.prefix }, title: "Continue from this word", on: { click: act } }, ...content),
         );
       });
-      const hint = nmt.element("p", { class: "muted", text: `Entropy: ${nmt.figure(step.entropy)} nats. Choose a word to continue from it.` });
+      if (!step.likeliest.some((one) => one.word === step.word)) items.push(takenItem(step));
+      const offer = canForce ? " Choose a word to continue from it." : "";
+      const hint = nmt.element("p", { class: "muted", text: `Entropy: ${nmt.figure(step.entropy)} nats (0: certain).${offer}` });
       return nmt.element("section", { class: "card", data: { part: "next" } }, nmt.element("h4", { text: "Next word" }), formula("p = softmax(W o + b)"), nmt.element("ol", { class: "next-words" }, ...items), hint, output);
+    }
+
+    function isForcible(one) {
+      return one.prefix !== null && (force !== null || one.command !== null);
+    }
+
+    /** Return the item of a chosen word that is not among the likeliest ones. */
+    function takenItem(step) {
+      const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
+      bar.style.setProperty("--share", step.probability ?? 0);
+      const share = nmt.element("span", { class: "share", text: nmt.figure(step.probability) });
+      const words = nmt.element("span", { class: "next-word" }, nmt.element("bdi", { text: nmt.token(step.word) }), bar, share);
+      const why = view.prefix ? "forced, or better with the words after it" : "less likely here, but better with the words after it";
+      return nmt.element("li", { class: "taken" }, nmt.element("span", { class: "next-why muted", text: `Chosen: ${why}` }), words);
     }
 
     function showCommand(output, one) {
@@ -169,6 +189,11 @@
   function section(title, hint, ...content) {
     const text = hint ? nmt.element("p", { class: "muted", text: hint }) : null;
     return nmt.element("section", { class: "trace-section", "aria-label": title }, nmt.element("h2", { text: title }), text, ...content);
+  }
+
+  function beamHint(places) {
+    const kept = places === 1 ? "one place" : `${places} places`;
+    return `Each column is a step: the ${2 * places} likeliest continuations, of which the beam keeps those that get its ${kept}. Numbers are probabilities of the token.`;
   }
 
   /** Return the arrays of a step, grouped by module in the order of computation. */
@@ -201,9 +226,9 @@
     if (cell.kept !== null) {
       const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
       bar.style.setProperty("--share", cell.kept);
-      parts.push(nmt.element("span", {}, "Kept ", nmt.element("b", { text: `${Math.round(100 * cell.kept)}%` })), bar);
+      parts.push(nmt.element("span", {}, "Kept of the state before: ", nmt.element("b", { text: `${Math.round(100 * cell.kept)}%` })), bar);
     }
-    return nmt.element("p", { class: "kept" }, ...parts);
+    return nmt.element("p", { class: "meter" }, ...parts);
   }
 
   /** Return the first numbers of a row of an array, with bars for their sign and size. */

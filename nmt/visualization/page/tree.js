@@ -1,7 +1,9 @@
 // The beam as a tree: a column for each step, a line from each token to the one before it.
 (() => {
   const ROW = 32;
-  const COLUMN = 168;
+  const GAP = 28; // between two columns
+  const MANY = 6; // places of a beam of which only what is kept is shown at first
+  const columnWidth = () => (window.innerWidth > 480 ? 168 : 128);
   const REASONS = {
     kept: "Kept: it has a place in the beam.",
     finished: "Finished: the translation ends here.",
@@ -27,14 +29,19 @@
     return Array.from(text, (one) => `U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`).join(" ") || "(empty)";
   };
 
-  /** Return the tree of a trace: a picture to explore, and a table with all numbers. */
+  /**
+   * Return the tree of a trace: a picture to explore, and a table with all numbers.
+   * Its `showStep(step)` marks a column and scrolls to it.
+   */
   nmt.beamTree = (view) => {
     const { fields, nodes: rows, stops, stop_reason: stopReason, best } = view.tree;
     const nodes = rows.map((row) => Object.fromEntries(fields.map((name, at) => [name, row[at]])));
     const byId = new Map(nodes.map((node) => [node.id, node]));
     const onBest = new Set(path(byId.get(best)).map((node) => node.id));
     const groups = [...new Set(nodes.map((node) => node.group))];
-    const settings = { group: groups[0] ?? 0, shown: "all" };
+    const settings = { group: groups[0] ?? 0, shown: view.tree.places > MANY ? "kept" : "all" };
+    let column = columnWidth();
+    let marked = null;
     const picture = nmt.element("div", { class: "beam-scroll", role: "group", "aria-label": "Picture of the beam", on: { keydown: move } });
     const readout = nmt.element("p", { class: "readout quiet", "aria-live": "polite" });
     const form = nmt.element(
@@ -51,7 +58,17 @@
     draw();
     const table = nmt.element("details", { class: "beam-table" }, nmt.element("summary", { text: "The beam as a table" }));
     table.addEventListener("toggle", () => { if (table.open && table.childElementCount === 1) table.append(nodeTable()); });
-    return nmt.element("div", { class: "beam" }, form, readout, picture, legend(), table);
+    const made = nmt.element("div", { class: "beam" }, form, readout, picture, legend(), table);
+    made.showStep = (step) => {
+      marked = step;
+      mark();
+      picture.scrollLeft = Math.max(0, (step - 0.5) * column);
+    };
+    return made;
+
+    function mark() {
+      picture.querySelectorAll(".beam-step").forEach((one, step) => one.classList.toggle("open", step === marked));
+    }
 
     function path(node) {
       const found = [];
@@ -68,20 +85,22 @@
     }
 
     function draw() {
+      column = columnWidth();
       const chosen = nodes.filter((node) => node.group === settings.group && (settings.shown === "all" || inBeam(node)));
       const steps = Math.max(0, ...chosen.map((node) => node.step)) + 1;
       const counts = Array(steps).fill(0);
-      const places = new Map(chosen.map((node) => [node.id, { x: node.step * COLUMN, y: (1 + counts[node.step]++) * ROW }]));
+      const places = new Map(chosen.map((node) => [node.id, { x: node.step * column, y: (1 + counts[node.step]++) * ROW }]));
       const height = (1 + Math.max(1, ...counts)) * ROW;
-      const lines = nmt.shape("svg", { class: "beam-lines", width: steps * COLUMN, height, "aria-hidden": "true" });
+      const lines = nmt.shape("svg", { class: "beam-lines", width: steps * column, height, "aria-hidden": "true" });
       const box = nmt.element("div", { class: "beam-box" }, lines);
-      box.style.setProperty("width", `${steps * COLUMN}px`);
+      box.style.setProperty("width", `${steps * column}px`);
       box.style.setProperty("height", `${height}px`);
+      box.style.setProperty("--node", `${column - GAP}px`);
       for (let step = 0; step < steps; step++) {
         const isStop = stops.some(([group, at]) => group === settings.group && at === step);
         const name = nmt.element("span", { class: "beam-step", text: isStop ? `${step + 1} · search ends` : step + 1 });
         if (isStop) name.title = stopReason;
-        place(name, step * COLUMN, 0);
+        place(name, step * column, 0);
         box.append(name);
       }
       for (const node of chosen) {
@@ -91,6 +110,7 @@
         box.append(nodeButton(node, x, y));
       }
       picture.replaceChildren(box);
+      mark();
       reach(buttons().find((one) => onBest.has(Number(one.dataset.node))) ?? buttons()[0]);
       show(null);
     }
@@ -132,7 +152,7 @@
     }
 
     function line(node, from, to) {
-      const [x1, y1, x2, y2] = [from.x + COLUMN - 28, from.y + ROW / 2, to.x, to.y + ROW / 2];
+      const [x1, y1, x2, y2] = [from.x + column - GAP, from.y + ROW / 2, to.x, to.y + ROW / 2];
       const made = nmt.shape("path", { d: `M${x1} ${y1} C${x1 + 18} ${y1} ${x2 - 18} ${y2} ${x2} ${y2}`, "data-node": node.id });
       made.setAttribute("class", `beam-line${inBeam(node) ? " kept" : ""}${onBest.has(node.id) ? " best" : ""}`);
       return made;
