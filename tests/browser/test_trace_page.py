@@ -124,6 +124,62 @@ def test_a_word_that_is_forced_is_a_command(page: "Page", trace: Trace) -> None:
     assert page.inner_text("code.command") == f"nmt {chosen.prefix!r}"
 
 
+def test_a_chosen_word_that_is_not_among_the_likeliest_is_shown(
+    page_of: "PageOf", trace: Trace
+) -> None:
+    view = trace.view()
+    word = view["steps"][1]["word"]
+    view["steps"][1]["likeliest"] = [
+        one for one in view["steps"][1]["likeliest"] if one["word"] != word
+    ]
+    page = page_of(render_page("trace", [view], title="unlikely"))
+    for number, step in enumerate(trace.steps):
+        page.click(f"[data-step='{number}']")
+        assert page.locator(".next-words .taken bdi").all_inner_texts() == [step.word]
+        reasons = page.locator(".next-why").all_inner_texts()
+        why = "Chosen: less likely here, but better with the words after it"
+        assert reasons == ([why] if number == 1 else [])
+
+
+def test_a_word_that_nothing_can_force_offers_no_command(page_of: "PageOf", trace: Trace) -> None:
+    page = page_of(render_page("trace", [trace.view()], title="no commands"))
+    assert page.locator("button.next-word").count() == 0
+    assert "Choose a word" not in page.inner_text("[data-part='next']")
+
+
+def test_the_beam_follows_the_step_that_is_open(page_of: "PageOf", trace: Trace) -> None:
+    page = page_of(html_of(trace), 360)
+    last = len(trace.target) - 1
+    page.click(f"[data-step='{last}']")
+    assert page.inner_text(".beam-step.open").startswith(str(last + 1))
+    column = page.locator(".beam-step.open").bounding_box()
+    box = page.locator(".beam-scroll").bounding_box()
+    assert column is not None and box is not None
+    assert box["x"] <= column["x"] < box["x"] + box["width"] - 90
+    page.check("[name='beam-shown'][value='kept']", force=True)
+    assert page.inner_text(".beam-step.open").startswith(str(last + 1))
+
+
+def test_each_token_of_the_beam_shows_its_probability(page: "Page", trace: Trace) -> None:
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll("button[data-node]")].filter((one) => {
+          const outer = one.getBoundingClientRect();
+          const inner = one.querySelector(".share").getBoundingClientRect();
+          return inner.width === 0 || inner.bottom > outer.bottom || inner.right > outer.right;
+        }).map((one) => one.textContent)"""
+    )
+    assert cut == []
+
+
+def test_of_a_large_beam_only_what_is_kept_is_shown_at_first(page_of: "PageOf") -> None:
+    trace = make_trace(LINE, beam_size=7)
+    page = page_of(html_of(trace))
+    kept = [node for node in trace.tree.nodes if node.reason in ("kept", "finished")]
+    assert page.locator("button[data-node]").count() == len(kept) < len(trace.tree.nodes)
+    page.check("[name='beam-shown'][value='all']", force=True)
+    assert page.locator("button[data-node]").count() == len(trace.tree.nodes)
+
+
 def test_the_beam_has_every_node_and_its_reason(page: "Page", trace: Trace) -> None:
     reasons = page.evaluate(
         "Object.fromEntries([...document.querySelectorAll('button[data-node]')]"

@@ -23,6 +23,11 @@
     return `${value < 0 ? "−" : ""}${text.replace("e-", "e−")}`;
   };
 
+  /** Format a probability in at most five characters. */
+  function shortShare(value) {
+    return value < 0.005 ? value.toExponential(0).replace("-", "−") : value.toFixed(2);
+  }
+
   /** Return a token as text; one without a glyph as its code points. */
   nmt.token = (text) => {
     if (!/^[\p{C}\p{M}\p{Z}]*$/u.test(text)) return text;
@@ -167,7 +172,7 @@
           on: { pointerenter: () => show(node), focus: () => show(node), click: () => show(node), pointerleave: () => show(null), blur: () => show(null) },
         },
         nmt.element("bdi", { text: nmt.token(node.token) }),
-        nmt.element("span", { class: "share", "aria-hidden": "true", text: Math.exp(node.token_log_probability).toFixed(2) }),
+        nmt.element("span", { class: "share", "aria-hidden": "true", text: shortShare(Math.exp(node.token_log_probability)) }),
         nmt.element("span", { class: "hidden", text: `, ${node.reason}` }),
       );
       place(made, x, y);
