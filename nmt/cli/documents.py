@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from io import BufferedReader
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final, cast
 
 from nmt.cli import inputs
@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 _MOST_BYTES: Final = 64 * 2**20  # of a document, which is read as a whole
 _BOM: Final = "\N{ZERO WIDTH NO-BREAK SPACE}"
-_HTML: Final = frozenset({".html", ".htm", ".xhtml"})
 _COMPRESSED: Final = frozenset({".gz", ".bz2", ".xz"})
 _HTML_STARTS: Final = ("<!doctype html", "<html")
 # Arguments whose outputs or constraints are line by line.
@@ -133,6 +132,8 @@ def read_documents(names: Sequence[str]) -> "list[tuple[str, DocumentFormat]]":
     Raises:
         DataError: a file cannot be read, or is too large.
     """
+    from nmt.inference.documents import FORMATS
+
     documents: list[tuple[str, DocumentFormat]] = []
     for name in names or ["-"]:
         if name == "-":
@@ -141,10 +142,9 @@ def read_documents(names: Sequence[str]) -> "list[tuple[str, DocumentFormat]]":
         else:
             with open_binary(Path(name)) as file:
                 text = _read(file, name)
-            suffixes = [suffix.lower() for suffix in Path(name).suffixes]
-            if suffixes and suffixes[-1] in _COMPRESSED:
-                suffixes.pop()
-            is_html = bool(suffixes) and suffixes[-1] in _HTML
+            path = PurePath(name.lower())
+            path = path.with_suffix("") if path.suffix in _COMPRESSED else path
+            is_html = FORMATS.get(path.suffix) == "html"
         documents.append((text, "html" if is_html else "text"))
     return documents
 

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 DocumentFormat = Literal["text", "html"]
 
+# Formats of files by the suffix of their names.
+FORMATS: Final[dict[str, DocumentFormat]] = {
+    ".txt": "text",
+    ".html": "html",
+    ".htm": "html",
+    ".xhtml": "html",
+}
+
 # A blank, in HTML; it starts where its blanks start, so that a search takes linear time.
 _LINE_BREAK: Final = re.compile("(?<![ \t])[ \t]*[\n-\r\x1c-\x1e\x85\u2028\u2029]\\s*")
 # What starts a line of text besides blanks, and is no part of its first sentence: marks of list

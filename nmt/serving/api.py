@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from nmt.core.languages import name_of
-from nmt.inference.documents import DocumentOptions
 from nmt.inference.inputs import Input
 from nmt.inference.trace import Trace
 from nmt.inference.translation import Translation
@@ -71,11 +70,7 @@ class OwnAPI:
             segments = [[await self._translate_prefix(request, body, model, texts, search)]]
             written = [segments[0][0][1].text]
         else:
-            document = DocumentOptions(
-                format=body.format,
-                splits=body.split and service.options.splits,
-                protects=service.options.protects,
-            )
+            document = service.document_options(body.format, splits=body.split)
             found = await service.answer(
                 request, service.translate_texts(model, texts, search, document)
             )

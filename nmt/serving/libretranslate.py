@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from nmt.core.languages import name_of
-from nmt.inference.documents import DocumentOptions
+from nmt.inference.documents import FORMATS
 from nmt.serving.languages import match_tag
 from nmt.serving.models import SearchOptions, ServedModel
 from nmt.serving.schemas import (
@@ -26,7 +26,6 @@ from nmt.serving.service import Service
 
 AUTO: Final = "auto"
 _FORMATS: Final = ("text", "html")
-_SUFFIXES: Final = {".txt": "text", ".html": "html", ".htm": "html"}
 _MOST_FILES: Final = 16
 _SECONDS: Final = 600.0  # that a translated file is kept
 _NOT_IN_NAMES: Final = re.compile(r"[^\w.-]+", re.ASCII)
@@ -106,7 +105,10 @@ class LibreTranslate:
             for model in dict.fromkeys(model for model, _ in found):
                 places = [place for place, (one, _) in enumerate(found) if one is model]
                 results = await service.translate_texts(
-                    model, [texts[place] for place in places], search, self._document(body.format)
+                    model,
+                    [texts[place] for place in places],
+                    search,
+                    service.document_options(body.format),
                 )
                 for place, result in zip(places, results, strict=True):
                     translated[place] = result
@@ -175,7 +177,7 @@ class LibreTranslate:
         if not filename:
             raise refuse(400, "Invalid request: missing file parameter")
         suffix = "." + filename.rpartition(".")[2].lower()
-        if suffix not in _SUFFIXES:
+        if suffix not in FORMATS:
             raise refuse(400, "Invalid request: file format not supported; send .txt or .html")
         try:
             text = content.decode()
@@ -183,7 +185,7 @@ class LibreTranslate:
             raise refuse(400, "file: not UTF-8; convert it") from None
         self._require_short([text])
         model, _ = self._find_model(_text(form, "source"), _text(form, "target"), text)
-        document = self._document(_SUFFIXES[suffix])
+        document = service.document_options(FORMATS[suffix])
         (result,) = await service.answer(
             request, service.translate_texts(model, [text], SearchOptions(), document)
         )
@@ -197,14 +199,6 @@ class LibreTranslate:
             raise refuse(404, "file: not found, or older than ten minutes; translate it again")
         attachment = {"Content-Disposition": f'attachment; filename="{name.partition(".")[2]}"'}
         return Response(content, headers=attachment, media_type="application/octet-stream")
-
-    def _document(self, kind: str) -> DocumentOptions:
-        options = self._service.options
-        return DocumentOptions(
-            format="html" if kind == "html" else "text",
-            splits=options.splits,
-            protects=options.protects,
-        )
 
     def _require_short(self, texts: list[str]) -> None:
         """Refuse with LibreTranslate's own status and message."""

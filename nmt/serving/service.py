@@ -69,6 +69,14 @@ class Service:
             raise refuse(400, f"model: {name[:80]!r} is not served; choose from {names}")
         return self.models.models[name]
 
+    def document_options(self, form: str, *, splits: bool = True) -> DocumentOptions:
+        """Return how a text is read: as html or text, in sentences if the server allows it."""
+        return DocumentOptions(
+            "html" if form == "html" else "text",
+            splits=splits and self.options.splits,
+            protects=self.options.protects,
+        )
+
     def require_short(self, texts: Sequence[str]) -> None:
         """Refuse texts that are too long together."""
         if excess := self.find_excess(texts):
