@@ -23,8 +23,6 @@ from nmt.search.hypothesis import Hypothesis
 from tests.inference.test_forking import in_forked_child
 from tests.integration.conftest import Command
 
-pytestmark = pytest.mark.xdist_group("export")  # one worker makes the file once for all tests
-
 LINES = ["one two three .", "", "nine .", "four four zero ."]
 INPUT = "".join(f"{line}\n" for line in LINES).encode()
 
