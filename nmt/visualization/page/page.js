@@ -55,6 +55,33 @@ const nmt = (() => {
     return Number(text) === 0 ? "0" : text.replace("-", "\u2212");
   }
 
+  /** Format a number of a model with three decimals; only an exact zero is `0`. */
+  function figure(value) {
+    if (value === null || value === undefined) return "NaN";
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    const text = size < 0.0005 ? size.toExponential(0) : size >= 1000 ? size.toPrecision(4) : size.toFixed(3);
+    return `${value < 0 ? "−" : ""}${text.replace("e-", "e−")}`;
+  }
+
+  /** Return a token as text; one without a glyph as its code points. */
+  function token(text) {
+    if (!/^[\p{C}\p{M}\p{Z}]*$/u.test(text)) return text;
+    return Array.from(text, (one) => `U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`).join(" ") || "(empty)";
+  }
+
+  /** Make a bar for a share from 0 to 1, for the eye only. */
+  function bar(share) {
+    const made = element("span", { class: "bar", "aria-hidden": "true" });
+    made.style.setProperty("--share", share ?? 0);
+    return made;
+  }
+
+  /** Put a wide table into a box that scrolls, which the keyboard reaches. */
+  function scrolling(label, table) {
+    return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, table);
+  }
+
   /** Return the step of the colour scale of a weight: 0 only for exact zeros, 10 at most. */
   function shade(weight) {
     return weight === 0 ? 0 : Math.min(10, Math.max(1, Math.ceil(weight * 10 - 0.001)));
@@ -391,7 +418,7 @@ const nmt = (() => {
   }
 
   return {
-    SIDES, register, element, shape, shown, number, decimal, shade, bytes, weights, data, isLit, connected,
-    wordButton, choice, select, newSettings, showSentence, focusWord,
+    SIDES, register, element, shape, shown, number, decimal, figure, token, bar, scrolling, shade, bytes, weights,
+    data, isLit, connected, wordButton, choice, select, newSettings, showSentence, focusWord,
   };
 })();

@@ -35,8 +35,7 @@
     if (fixed.length) body.append(section("The source", "Computed once, before the first word. First numbers of each vector.", sourceArrays(fixed, view)));
 
     function stepButton(step, index) {
-      const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
-      bar.style.setProperty("--share", step.probability ?? 0);
+      const bar = nmt.bar(step.probability);
       return nmt.element(
         "button", { type: "button", class: "strip-word", tabindex: index ? -1 : 0, data: { step: index }, on: { click: () => open(index) } },
         nmt.element("span", { class: "hidden", text: `Step ${index + 1}: ` }),
@@ -115,8 +114,7 @@
       }
       const largest = Math.max(1e-9, ...(scores ?? []).map(Math.abs));
       const rows = view.source.map((word, source) => {
-        const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
-        bar.style.setProperty("--share", weights[source] ?? 0);
+        const bar = nmt.bar(weights[source]);
         const score = nmt.element("td", { class: "score" }, nmt.element("span", { text: scores ? nmt.figure(scores[source]) : "–" }));
         if (scores) score.append(signedBar(scores[source] / largest));
         const weight = nmt.element("td", { class: weights[source] === 0 ? "weight zero" : "weight" }, nmt.element("span", { text: nmt.figure(weights[source]) }), bar);
@@ -126,7 +124,7 @@
       const caption = nmt.element("caption", { class: "hidden", text: "Score and weight of each source token" });
       const table = nmt.element("table", { class: "over-source" }, caption, nmt.element("thead", {}, head), nmt.element("tbody", {}, ...rows));
       const entropy = view.steps[state.step].attention_entropy;
-      body.push(nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Scores and weights" }, table));
+      body.push(nmt.scrolling("Scores and weights", table));
       if (entropy !== null) body.push(nmt.element("p", { class: "muted", text: `Entropy of the weights: ${nmt.figure(entropy)} nats (0: it looks at one place)` }));
       return body;
     }
@@ -135,8 +133,7 @@
       const output = nmt.element("div", { class: "forced", "aria-live": "polite" });
       const canForce = step.likeliest.some(isForcible);
       const items = step.likeliest.map((one) => {
-        const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
-        bar.style.setProperty("--share", one.probability ?? 0);
+        const bar = nmt.bar(one.probability);
         const isTaken = one.word === step.word;
         const content = [nmt.element("bdi", { text: nmt.token(one.word) }), bar, nmt.element("span", { class: "share", text: nmt.figure(one.probability) })];
         if (!isForcible(one)) {
@@ -160,8 +157,7 @@
 
     /** Return the item of a chosen word that is not among the likeliest ones. */
     function takenItem(step) {
-      const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
-      bar.style.setProperty("--share", step.probability ?? 0);
+      const bar = nmt.bar(step.probability);
       const share = nmt.element("span", { class: "share", text: nmt.figure(step.probability) });
       const words = nmt.element("span", { class: "next-word" }, nmt.element("bdi", { text: nmt.token(step.word) }), bar, share);
       const why = view.prefix ? "forced, or better with the words after it" : "less likely here, but better with the words after it";
@@ -224,8 +220,7 @@
   function keptMeter(cell) {
     const parts = [nmt.element("span", {}, "Length of the state ", nmt.element("b", { text: nmt.figure(cell.norm) }))];
     if (cell.kept !== null) {
-      const bar = nmt.element("span", { class: "bar", "aria-hidden": "true" });
-      bar.style.setProperty("--share", cell.kept);
+      const bar = nmt.bar(cell.kept);
       parts.push(nmt.element("span", {}, "Kept of the state before: ", nmt.element("b", { text: `${Math.round(100 * cell.kept)}%` })), bar);
     }
     return nmt.element("p", { class: "meter" }, ...parts);
@@ -287,7 +282,7 @@
     });
     const caption = nmt.element("caption", { class: "hidden", text: "Formulas of the configured parts" });
     const table = nmt.element("table", { class: "facts" }, caption, nmt.element("thead", {}, nmt.element("tr", {}, ...head)), nmt.element("tbody", {}, ...rows));
-    return nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Table of formulas" }, table);
+    return nmt.scrolling("Table of formulas", table);
   }
 
   /** Return the arrays of the source: a foldable table of first numbers for each. */
@@ -303,7 +298,7 @@
       const table = nmt.element("table", { class: "facts numbers" }, caption, nmt.element("tbody", {}, ...rows));
       return nmt.element(
         "details", {}, nmt.element("summary", {}, nmt.element("code", { text: name }), nmt.element("span", { class: "muted", text: ` ${array.shape.join(" × ")}` })),
-        nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name }, table),
+        nmt.scrolling(name, table),
       );
     });
     return nmt.element("div", { class: "folded" }, ...boxes);

@@ -14,25 +14,10 @@
     length: "Not kept: the limits of the length forbid it.",
   };
 
-  /** Format a number with three decimals; only an exact zero is `0`. */
-  nmt.figure = (value) => {
-    if (value === null || value === undefined) return "NaN";
-    if (value === 0) return "0";
-    const size = Math.abs(value);
-    const text = size < 0.0005 ? size.toExponential(0) : size >= 1000 ? size.toPrecision(4) : size.toFixed(3);
-    return `${value < 0 ? "−" : ""}${text.replace("e-", "e−")}`;
-  };
-
   /** Format a probability in at most five characters. */
   function shortShare(value) {
     return value < 0.005 ? value.toExponential(0).replace("-", "−") : value.toFixed(2);
   }
-
-  /** Return a token as text; one without a glyph as its code points. */
-  nmt.token = (text) => {
-    if (!/^[\p{C}\p{M}\p{Z}]*$/u.test(text)) return text;
-    return Array.from(text, (one) => `U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`).join(" ") || "(empty)";
-  };
 
   /**
    * Return the tree of a trace: a picture to explore, and a table with all numbers.
@@ -213,7 +198,7 @@
       const body = nodes.map((node) => nmt.element("tr", { class: onBest.has(node.id) ? "best" : null }, ...columns.map(([, value]) => nmt.element("td", { text: value(node) }))));
       const caption = nmt.element("caption", { class: "hidden", text: "All continuations" });
       const made = nmt.element("table", { class: "facts numbers" }, caption, nmt.element("thead", {}, head), nmt.element("tbody", {}, ...body));
-      return nmt.element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Continuations" }, made);
+      return nmt.scrolling("Continuations", made);
     }
   };
 })();
