@@ -41,6 +41,14 @@ def test_decoding_options_are_available_without_torch() -> None:
     assert "torch" not in loaded_by("from nmt import DecodingConfig")
 
 
+def test_pages_and_servers_are_imported_only_where_they_are_made() -> None:
+    modules = ["cli.align", "cli.translate", "cli.trace", "cli.serve"]
+    modules += ["export.exported_translator", "inference.translator", "training.trainer"]
+    loaded = loaded_by("import " + ", ".join(f"nmt.{name}" for name in modules))
+    assert not loaded & {"jinja2", "fastapi", "uvicorn", "prometheus_client", "py3langid"}
+    assert "jinja2" in loaded_by("import nmt.visualization.page")
+
+
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(AttributeError, match="module 'nmt' has no attribute 'Nonsense'"):
         nmt.Nonsense  # noqa: B018
