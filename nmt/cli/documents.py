@@ -2,10 +2,12 @@
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from functools import partial
 from io import BufferedReader
+from itertools import chain, repeat
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final, cast
 
@@ -19,9 +21,11 @@ from nmt.system.process import is_distributed
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
     from nmt.inference.documents import DocumentFormat
-    from nmt.inference.inputs import Input
+    from nmt.inference.inputs import Input, LineWarnings
     from nmt.inference.translation import Translation
     from nmt.runs.run import Run
+
+    TranslateLines = Callable[[list[Input], LineWarnings], Sequence[Translation]]
 
 logger = logging.getLogger(__name__)
 
@@ -77,16 +81,14 @@ def translate_documents(run: "Run", arguments: "Arguments") -> None:
     check_files({"-o": arguments.output}, arguments.input_files, run, arguments.ensemble)
     documents = read_documents(arguments.input)
     from nmt.inference.documents import requirable_numbers
-    from nmt.inference.inputs import LineWarnings
 
     translator = arguments.load_translator(run)
-    warnings = LineWarnings(names_unknown=True)
     with ExitStack() as stack:
         if arguments.workers > 1:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
         progress = stack.enter_context(inputs.progress_bar(arguments))
 
-        def translate(lines: "list[Input]") -> "list[Translation]":
+        def translate(lines: "list[Input]", warnings: "LineWarnings") -> "list[Translation]":
             found = translator.translate_windows(lines, warnings=warnings, report=progress.update)
             return [translation for window in found for _, translation in window]
 
@@ -97,7 +99,7 @@ def translate_documents(run: "Run", arguments: "Arguments") -> None:
 def write_documents(
     documents: "Sequence[tuple[str, DocumentFormat]]",
     arguments: "Arguments",
-    translate: "Callable[[list[Input]], Sequence[Translation]]",
+    translate: "TranslateLines",
     language: str | None,
     requirable: Callable[[str], bool] | None = None,
 ) -> None:
@@ -106,12 +108,14 @@ def write_documents(
     Args:
         documents: from `read_documents`.
         arguments: how they are split, and where to write.
-        translate: translates lines.
+        translate: translates lines, with their warnings.
         language: BCP 47 tag of the source; None: not known.
         requirable: as in `DocumentOptions`.
     """
     from nmt.inference.documents import DocumentOptions, run_document
+    from nmt.inference.inputs import LineWarnings
 
+    sentences = LineWarnings(names_unknown=True, item="sentence")
     with open_output(arguments.output) as output:
         for text, form in documents:
             options = DocumentOptions(
@@ -121,7 +125,16 @@ def write_documents(
                 protects=not arguments.no_protect,
                 requirable=requirable,
             )
-            output.write(run_document(text, options, translate).text)
+            # The first round has all sentences; later ones repeat a few of them, or parts.
+            warnings = chain([sentences], repeat(LineWarnings(item="part")))
+            one_round = partial(_translate_round, translate, warnings)
+            output.write(run_document(text, options, one_round).text)
+
+
+def _translate_round(
+    translate: "TranslateLines", warnings: "Iterator[LineWarnings]", lines: "list[Input]"
+) -> "Sequence[Translation]":
+    return translate(lines, next(warnings))
 
 
 def read_documents(names: Sequence[str]) -> "list[tuple[str, DocumentFormat]]":

@@ -15,6 +15,9 @@ from nmt.system.process import is_distributed
 
 if TYPE_CHECKING:
     from nmt.cli.translate import Arguments
+    from nmt.export.exported_translator import ExportedTranslator
+    from nmt.inference.inputs import Input, LineWarnings
+    from nmt.inference.translation import Translation
 
 _FILES: Final = ("plugins", "run", "input", "output", "line_buffered", "max_line_bytes")
 _DOCUMENT: Final = ("document", "no_split", "no_protect")
@@ -64,12 +67,7 @@ def translate_exported(arguments: "Arguments") -> int:
     if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: fixed to {translator.description.precision}; leave it out")
     if arguments.document:
-        write_documents(
-            read_documents(arguments.input),
-            arguments,
-            lambda lines: translator.translate([str(line.source) for line in lines]),
-            translator.description.source_language,
-        )
+        _translate_documents(translator, arguments)
         return 0
     lines = inputs.read_text(arguments.input, arguments.max_line_bytes)
     with (
@@ -82,6 +80,16 @@ def translate_exported(arguments: "Arguments") -> int:
         for window in inputs.translate_lines(translate, lines, arguments):
             writer.write(window)
     return 0
+
+
+def _translate_documents(translator: "ExportedTranslator", arguments: "Arguments") -> None:
+    def translate(lines: "list[Input]", warnings: "LineWarnings") -> "list[Translation]":
+        texts = [str(line.source) for line in lines]
+        found = translator.translate_windows(texts, warnings=warnings)
+        return [translation for window in found for _, translation in window]
+
+    documents = read_documents(arguments.input)
+    write_documents(documents, arguments, translate, translator.description.source_language)
 
 
 def _require_run_first(arguments: "Arguments") -> None:

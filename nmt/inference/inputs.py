@@ -130,12 +130,16 @@ class LineWarnings:
     Args:
         first_number: number of the first line.
         names_unknown: warn about each line with unknown tokens when it is read, up to ten times.
+        item: name of a line in warnings.
     """
 
-    def __init__(self, first_number: int = 1, *, names_unknown: bool = False) -> None:
+    def __init__(
+        self, first_number: int = 1, *, names_unknown: bool = False, item: str = "line"
+    ) -> None:
         self._first_number = first_number
-        self._cut = FirstWarnings("further lines that are too long are not reported")
-        self._unknown = FirstWarnings("further lines with unknown tokens are not reported")
+        self._item = item
+        self._cut = FirstWarnings(f"further {item}s that are too long are not reported")
+        self._unknown = FirstWarnings(f"further {item}s with unknown tokens are not reported")
         self._names_unknown = names_unknown
         # For each side: unknown tokens, tokens, lines with unknown tokens, lines.
         self._sums: defaultdict[Side, NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, int))
@@ -152,11 +156,11 @@ class LineWarnings:
         self._sums[side] += (num_unknown, num_tokens, num_unknown > 0, 1)
         if num_unknown and self._names_unknown:
             unknown = f"{num_unknown} of {num_tokens} tokens {'is' if num_unknown == 1 else 'are'}"
-            self._unknown.warn(f"line {number}: {unknown} unknown to the model")
+            self._unknown.warn(f"{self._item} {number}: {unknown} unknown to the model")
         if num_tokens > max_tokens:
             self._cut.warn(
-                f"line {number}: the {side} has {num_tokens} tokens; only the first {max_tokens} "
-                "are read (decoding.max_source_length)"
+                f"{self._item} {number}: the {side} has {num_tokens} tokens; only the first "
+                f"{max_tokens} are read (decoding.max_source_length)"
             )
 
     def sum_up_unknown(self) -> None:
@@ -166,7 +170,7 @@ class LineWarnings:
                 hint = f"; check that the {side} text is in the right language"
                 logger.warning(
                     f"{num_unknown:,} of {num_tokens:,} {side} tokens, in {num_named:,} of "
-                    f"{num_lines:,} lines, are unknown to the model"
+                    f"{num_lines:,} {self._item}s, are unknown to the model"
                     + (hint if num_unknown > _MANY_UNKNOWN * num_tokens else "")
                 )
 

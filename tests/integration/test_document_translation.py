@@ -99,6 +99,19 @@ def test_workers_translate_documents(nmt: Command, in_trained: Path) -> None:
     assert found.out == translate(nmt, "runs/tiny", stdin=text)
 
 
+def test_warnings_name_the_sentences_of_all_documents(
+    nmt: Command, model: str, tmp_path: Path
+) -> None:
+    names = [tmp_path / "a.txt", tmp_path / "b.html"]
+    names[0].write_text("one . Two .\n\nthree 1990 xx .\n")
+    names[1].write_text("<p>one . <b>yy</b></p>")
+    outcome = nmt("translate", model, "--document", *names)
+    assert [line for line in outcome.err.splitlines() if "unknown" in line] == [
+        "nmt: warning: sentence 3: 2 of 4 tokens are unknown to the model",
+        "nmt: warning: sentence 5: 1 of 1 tokens is unknown to the model",
+    ]
+
+
 def test_invalid_utf8_is_replaced_with_a_warning(nmt: Command, in_trained: Path) -> None:
     outcome = nmt("translate", "runs/tiny", "--document", stdin=b"\xef\xbb\xbfone .\n* \xff\n")
     assert outcome.code == 0
