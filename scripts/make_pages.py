@@ -55,7 +55,7 @@ def make_picture_page(run: Path, data: Path, page: Path, work: Path) -> None:
     texts = (data / "test.txt").read_text(encoding="utf-8").splitlines()
     chosen = pick([len(text.split()) for text in texts], _NUM_PICTURES)
     with np.load(data / "test.npz") as grids:
-        arrays = {f"{place:04}": grids[sorted(grids)[index]] for place, index in enumerate(chosen)}
+        arrays = {f"arr_{place}": grids[f"arr_{index}"] for place, index in enumerate(chosen)}
     np.savez(work / "some.npz", **arrays)
     _run("translate", run, work / "some.npz", "-o", work / "some.txt", "--html", page)
 

@@ -1,7 +1,10 @@
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+from nmt.data.formats.grids import read_grids
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,21 @@ def test_the_commands_write_all_pages(
     names = ["attention.html", "trace-1.html", "trace-2.html"]
     assert pages == [str(tmp_path / "docs/pages" / name) for name in names]
     assert (tmp_path / "docs/images/tour-attention.png").read_bytes() == b"png"
+
+
+def test_the_pictures_are_those_of_the_chosen_texts(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbered as a translation reads them; in the order of their names, arr_10 precedes arr_2."""
+    numbers = range(12)
+    (tmp_path / "test.txt").write_text("".join(f"{'a ' * number}.\n" for number in numbers))
+    np.savez(tmp_path / "test.npz", *(np.full((1, 1, 6), n, np.float32) for n in numbers))
+    monkeypatch.setattr(script, "nmt", lambda arguments: 0)
+    script.make_picture_page(Path("runs/x"), tmp_path, tmp_path / "page.html", tmp_path)
+    texts = (tmp_path / "test.txt").read_text().splitlines()
+    chosen = script.pick([len(text.split()) for text in texts], 6)
+    written = read_grids(tmp_path / "some.npz")
+    assert [int(grid.values[0, 0, 0]) for grid in written] == chosen
 
 
 def test_a_command_that_fails_ends_the_script(
