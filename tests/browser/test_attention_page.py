@@ -452,12 +452,47 @@ def test_texts_are_shown_as_they_are(page_of: "PageOf") -> None:
     page.wait_for_timeout(100)
 
 
+def test_words_that_cannot_be_seen_have_a_sign(page_of: "PageOf") -> None:
+    words = (
+        "",
+        " ",
+        "\u00a0",
+        "\u200b",
+        "\u202e",
+        "\u2069\u2069",
+        "\u200d",
+        "\u3164",
+        "\u202ex",
+        "ا",
+    )
+    page = page_of(page_with(view(words=Matrix(words, ("a",), np.full((1, 10), 0.1)))))
+    shown = page.locator(".words.source bdi").all_text_contents()
+    assert shown == ["␣"] * 8 + ["\u202ex", "ا"]
+
+
+def test_no_word_turns_the_direction_of_what_is_read_out(page_of: "PageOf") -> None:
+    words = ("\u2069\u202e\u2066ab\u202bc", "d")
+    page = page_of(page_with(view(words=Matrix(words, ("x",), np.array([[0.75, 0.25]])))))
+    page.hover(word("target", 0))
+    assert page.inner_text(".readout") == (
+        "“\u2068x\u2069” looks at: \u2068abc\u2069 0.750 · \u2068d\u2069 0.250"
+    )
+
+
 def test_a_printed_page_shows_only_the_sentence(page_of: "PageOf") -> None:
     page = page_of(page_with(*several()))
     page.emulate_media(media="print")
     assert not page.locator("[data-list]").is_visible()
     assert not page.locator(".controls").is_visible()
     assert page.locator(".view-matrix table").is_visible()
+
+
+def test_a_long_matrix_fits_on_a_printed_page(page_of: "PageOf") -> None:
+    names = tuple(map(str, range(80)))
+    page = page_of(page_with(view(words=Matrix(names, names[:3], np.eye(3, 80)))))
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without margins
+    assert box(page, ".matrix")[2] < 718 * 1.05  # browsers shrink a page to its paper
 
 
 def test_a_picture_shows_what_was_looked_at(page_of: "PageOf") -> None:

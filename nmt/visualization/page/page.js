@@ -182,7 +182,8 @@ const nmt = (() => {
   function wordButton(context, side, index, ...children) {
     const { view, matrix } = context;
     const language = view.languages?.[side === "source" ? 0 : 1];
-    const text = element("bdi", { text: matrix[side][index].trim() === "" ? "␣" : matrix[side][index], lang: language });
+    const isInvisible = /^[\s\p{Cf}\p{Default_Ignorable_Code_Point}]*$/u.test(matrix[side][index]);
+    const text = element("bdi", { text: isInvisible ? "␣" : matrix[side][index], lang: language });
     const attributes = { type: "button", class: "word", tabindex: index ? -1 : 0, data: { side, index } };
     const made = element("button", attributes, text, ...children);
     if (matrix[side][index].length > 12) made.title = shown(matrix[side][index]); // it may be cut
