@@ -74,6 +74,22 @@ def test_a_line_with_unknown_tokens_is_named_once(caplog):
     ]
 
 
+def test_warnings_name_what_a_line_is(caplog):
+    tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one"]))
+    warnings = LineWarnings(names_unknown=True, item="sentence")
+    read_all(tokenizer, ["one " * 101, *["zwei"] * 11], warnings)
+    warnings.sum_up_unknown()
+    assert caplog.messages[:2] == [
+        "sentence 1: the source has 101 tokens; only the first 100 are read "
+        "(decoding.max_source_length)",
+        "sentence 2: 1 of 1 tokens is unknown to the model",
+    ]
+    assert caplog.messages[-2:] == [
+        "further sentences with unknown tokens are not reported",
+        "11 of 112 source tokens, in 11 of 12 sentences, are unknown to the model",
+    ]
+
+
 def test_a_text_of_unknown_tokens_does_not_flood_the_terminal(caplog):
     tokenizer = WordTrainer(Normalizer()).train(lambda: iter(["one"]))
     read_all(tokenizer, ["zwei"] * 1000, LineWarnings(names_unknown=True))
