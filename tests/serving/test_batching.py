@@ -45,16 +45,29 @@ class Recorder:
 
 def test_lines_of_several_requests_are_one_batch(batcher: Batcher) -> None:
     translate = Recorder()
+    translate.hold(batcher)
     futures = [batcher.submit([str(number)], "key", translate) for number in range(5)]
+    translate.may_run.set()
     assert [future.result(10) for future in futures] == [[f"<{number}>"] for number in range(5)]
-    assert translate.batches == [["0", "1", "2", "3", "4"]]
+    assert translate.batches == [["hold"], ["0", "1", "2", "3", "4"]]
+
+
+def test_a_line_waits_for_others_until_the_batch_is_full() -> None:
+    batcher, translate = Batcher(num_threads=1, window=60.0), Recorder()
+    first = batcher.submit(["first"], "key", translate)
+    rest = batcher.submit(["rest"] * (MOST_LINES - 1), "key", translate)
+    assert (first.result(10), len(rest.result(10))) == (["<first>"], MOST_LINES - 1)
+    assert [len(batch) for batch in translate.batches] == [MOST_LINES]
+    batcher.close()
 
 
 def test_other_options_are_another_batch(batcher: Batcher) -> None:
     translate = Recorder()
+    translate.hold(batcher)
     futures = [batcher.submit([key], key, translate) for key in ("a", "b", "a")]
+    translate.may_run.set()
     assert [future.result(10) for future in futures] == [["<a>"], ["<b>"], ["<a>"]]
-    assert translate.batches == [["a", "a"], ["b"]]
+    assert translate.batches == [["hold"], ["a", "a"], ["b"]]
 
 
 def test_a_batch_has_a_largest_size(batcher: Batcher) -> None:
@@ -78,11 +91,13 @@ def test_a_long_request_lets_others_pass(batcher: Batcher) -> None:
 
 def test_a_failing_request_does_not_stop_others(batcher: Batcher) -> None:
     translate = Recorder()
+    translate.hold(batcher)
     good, bad = (batcher.submit([line], "key", translate) for line in ("good", "bad"))
+    translate.may_run.set()
     assert good.result(10) == ["<good>"]
     with pytest.raises(ValueError, match="bad"):
         bad.result(10)
-    assert translate.batches == [["good", "bad"], ["good"], ["bad"]]
+    assert translate.batches == [["hold"], ["good", "bad"], ["good"], ["bad"]]
     assert batcher.submit(["again"], "key", translate).result(10) == ["<again>"]
 
 
