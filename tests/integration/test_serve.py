@@ -43,6 +43,11 @@ class Server:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            text: str = answer.read().decode()
+            return text
+
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         _, rest = self.process.communicate(timeout=60)
@@ -88,7 +93,8 @@ def test_requests_that_run_are_answered_before_it_ends(in_trained: Path, start: 
         target=lambda: answers.append(server.post("v1/translate", text="one"))
     )
     thread.start()
-    time.sleep(0.4)
+    while "nmt_waiting 1.0" not in server.get("metrics"):
+        time.sleep(0.01)
     assert server.end() == 0
     thread.join()
     assert answers[0]["model"] == "tiny"
