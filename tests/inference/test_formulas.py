@@ -84,3 +84,13 @@ def test_formulas_of_arguments_do_not_count():
         """
 
     assert describe_part(Part).formulas == ("a = b",)
+
+
+def test_of_later_paragraphs_only_equations_count():
+    class Part:
+        """Some part: ``v . tanh(x)``.
+
+        It calls ``f(x)``, so ``c = d``.
+        """
+
+    assert describe_part(Part).formulas == ("v . tanh(x)", "c = d")

@@ -151,6 +151,23 @@ def test_phrases_are_a_constraint(random_model):
     assert crowded_out  # its place went to a hypothesis with more of the phrase
 
 
+def test_with_phrases_a_place_goes_to_a_better_one_or_to_more_of_a_phrase(random_model):
+    search = BeamSearch(4, 1, SCORING, Rules(LIMITS))
+    found: Counter[str] = Counter()
+    for seed in range(3):
+        phrases = pad([[20]]).unsqueeze(0)
+        tree, _ = watch(random_model(30, seed), search, phrases=phrases)
+        worst: dict[int, float] = {}
+        for node in tree.nodes:
+            if node.reason in ("kept", "finished"):
+                worst[node.step] = min(worst.get(node.step, 0.0), node.log_probability)
+        for node in tree.nodes:
+            if node.token != EOS and node.reason in ("constraint", "worse than K"):
+                assert (node.log_probability > worst[node.step]) == (node.reason == "constraint")
+                found[node.reason] += 1
+    assert found["constraint"] and found["worse than K"]
+
+
 def test_every_reason_of_the_list_occurs(random_model):
     model = random_model(30, 2)
     model.table[:, EOS] += 2.0
@@ -175,6 +192,12 @@ def test_a_search_that_ends_early_says_so(random_model):
     first = BeamSearch(3, 1, Scoring(NoPenalty()), Rules(LIMITS), stopping="first")
     tree, _ = watch(model, first)
     assert tree.stops and tree.stop_reason == "enough hypotheses have finished"
+
+
+def test_a_search_whose_hypotheses_have_all_ended_gives_up_none(random_model, make_search):
+    tree, best = watch(random_model(30, 2), make_search("greedy", SCORING, Rules(LIMITS)))
+    check(tree, best, 1)
+    assert tree.stops == []
 
 
 def test_the_last_of_several_searches_counts(random_model):
