@@ -46,6 +46,22 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _some_seconds(text: str) -> float:
+    import argparse
+
+    if (seconds := _seconds(text)) == 0.0:
+        raise argparse.ArgumentTypeError(f"must be above 0 seconds, not {text!r}")
+    return seconds
+
+
+def _address(text: str) -> str:
+    import argparse
+
+    if not text:  # all addresses, for a socket
+        raise argparse.ArgumentTypeError("must be an address, such as 127.0.0.1 or 0.0.0.0")
+    return text
+
+
 def _port(text: str) -> int:
     import argparse
 
@@ -82,7 +98,10 @@ class Access(Models):
     TITLE = "access"
 
     host: str = option(
-        "ADDRESS", "address to listen on (default: 127.0.0.1, this machine)", default="127.0.0.1"
+        "ADDRESS",
+        "address to listen on (default: 127.0.0.1, this machine)",
+        default="127.0.0.1",
+        type=_address,
     )
     port: int = option(
         "N", "port; 0: any free one (default: 5000)", default=_DEFAULT_PORT, type=_port
@@ -133,7 +152,7 @@ class Arguments(Access):
         "SECONDS",
         f"maximum time to receive a request, and to answer it (default: {ServeOptions.timeout:g})",
         default=ServeOptions.timeout,
-        type=_seconds,
+        type=_some_seconds,
     )
     batch_window: float = option(
         "SECONDS",
@@ -192,7 +211,7 @@ def _options(arguments: Arguments) -> ServeOptions:
 
     return ServeOptions(
         api_keys=_read_keys(arguments.api_key_file),
-        origins=tuple(arguments.cors),
+        origins=_check_origins(arguments.cors),
         max_bytes=arguments.max_bytes,
         max_characters=arguments.max_characters,
         max_lines=arguments.max_lines,
@@ -207,14 +226,31 @@ def _options(arguments: Arguments) -> ServeOptions:
     )
 
 
+def _check_origins(origins: list[str]) -> tuple[str, ...]:
+    import re
+
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/\s?#]+", origin):
+            raise UserError(
+                f"--cors {origin}: is not an origin; give one without a path, as https://a.example"
+            )
+    return tuple(origins)
+
+
 def _read_keys(file: Path | None) -> tuple[bytes, ...]:
     """Return the SHA-256 of each key."""
     if file is None:
         return ()
     try:
-        lines = file.read_text(encoding="utf-8").split()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise UserError(f"--api-key-file {file}: not UTF-8; write one key per line") from None
-    if not lines:
+    keys = {number: line.strip() for number, line in enumerate(lines, start=1) if line.strip()}
+    for number, key in keys.items():
+        if len(key.split()) > 1:
+            raise UserError(
+                f"--api-key-file {file}, line {number}: has blanks; write one key per line"
+            )
+    if not keys:
         raise UserError(f"--api-key-file {file}: has no keys; write one key per line")
-    return tuple(map(key_digest, lines))
+    return tuple(map(key_digest, keys.values()))

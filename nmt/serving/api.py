@@ -1,13 +1,16 @@
 """The server's own API: everything that a model can show."""
 
-from dataclasses import asdict
+from asyncio import to_thread
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from nmt.core.languages import name_of
-from nmt.inference.inputs import Input
+from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore
+from nmt.inference.inputs import Input, Pair
 from nmt.inference.trace import Trace
 from nmt.inference.translation import Translation
 from nmt.inference.views import view_of_alignment, view_of_translation
@@ -76,37 +79,45 @@ class OwnAPI:
             )
             segments = [one.result.segments for one in found]
             written = [one.result.text for one in found]
-        translations = [
-            {
-                "text": text,
-                "segments": [
-                    self._segment(model, line, body, number)
-                    for number, line in enumerate(lines, start=1)
-                ],
-            }
-            for text, lines in zip(written, segments, strict=True)
-        ]
-        source, target = model.languages
-        return JSONResponse(
-            {
-                "model": model.name,
-                "source_language": source,
-                "target_language": target,
-                "translations": translations,
-            }
-        )
+
+        def write() -> JSONResponse:
+            translations = [
+                {
+                    "text": text,
+                    "segments": [
+                        _segment(model, line, body, number)
+                        for number, line in enumerate(lines, start=1)
+                    ],
+                }
+                for text, lines in zip(written, segments, strict=True)
+            ]
+            source, target = model.languages
+            return JSONResponse(
+                {
+                    "model": model.name,
+                    "source_language": source,
+                    "target_language": target,
+                    "translations": translations,
+                }
+            )
+
+        return await to_thread(write)
 
     async def alternatives(self, request: Request, body: ToReplace) -> JSONResponse:
         """Return other words after a prefix of a translation, each with its translation."""
-        from nmt.inference.alternatives import find_alternatives
+        from nmt.inference.alternatives import Alternative, find_alternatives
 
         model = self._open(request, body)
         translator = model.require_run("alternatives")
         _require_line(body.text, "text")
         self._service.require_short([body.text, body.prefix])
-        work = self._service.run(
-            lambda: find_alternatives(translator, body.text, body.prefix, body.count)
-        )
+
+        def find(check: Callable[[], None]) -> list[Alternative]:
+            runner = replace(translator.runner, observer=lambda step: check())
+            watched = replace(translator, runner=runner)
+            return find_alternatives(watched, body.text, body.prefix, body.count)
+
+        work = self._service.run(find)
         found = await self._service.answer(request, work)
         return JSONResponse({"model": model.name, "alternatives": [asdict(one) for one in found]})
 
@@ -115,17 +126,12 @@ class OwnAPI:
         model = self._open(request, body)
         translator = model.require_run("score")
         self._service.require_short([text for pair in body.pairs for text in pair])
-        work = self._service.run(lambda: list(translator.score(body.pairs)))
-        found = await self._service.answer(request, work)
-        scores = [
-            {
-                "log_probability": short(one.log_probability),
-                "perplexity": short(one.perplexity),
-                "tokens": one.tokens,
-                "token_log_probabilities": [short(value) for value in one.token_log_probabilities],
-            }
-            for one in found
-        ]
+        work = self._service.run_pairs(
+            f"score {model.name}",
+            body.pairs,
+            lambda pairs: list(map(_score, translator.score(pairs))),
+        )
+        scores = await self._service.answer(request, work)
         return JSONResponse({"model": model.name, "scores": scores})
 
     async def align(self, request: Request, body: ToScore) -> JSONResponse:
@@ -135,30 +141,30 @@ class OwnAPI:
         if not model.has_attention:
             raise refuse(400, f"align: {model.name} has no attention; use a model with attention")
         self._service.require_short([text for pair in body.pairs for text in pair])
-        work = self._service.run(lambda: list(translator.align(body.pairs, with_scores=True)))
+
+        work = self._service.run_pairs(
+            f"align {model.name}",
+            body.pairs,
+            lambda pairs: list(translator.align(pairs, with_scores=True)),
+        )
         found = await self._service.answer(request, work)
-        alignments = [
-            {
-                "source_words": one.source_words,
-                "target_words": one.target_words,
-                "weights": [[short(float(weight)) for weight in row] for row in one.weights],
-                "links": sorted(one.links),
-                "view": view_of_alignment(
-                    one, number, pair=pair, languages=model.languages
-                ).to_json(),
-            }
-            for number, (one, pair) in enumerate(zip(found, body.pairs, strict=True), start=1)
-        ]
-        return JSONResponse({"model": model.name, "alignments": alignments})
+
+        def write() -> JSONResponse:
+            rows = zip(found, body.pairs, strict=True)
+            return JSONResponse(
+                {
+                    "model": model.name,
+                    "alignments": [
+                        _alignment(model, one, pair, number)
+                        for number, (one, pair) in enumerate(rows, start=1)
+                    ],
+                }
+            )
+
+        return await to_thread(write)
 
     async def trace(self, request: Request, body: ToTrace) -> Response:
         """Return the whole computation of one sentence."""
-        trace = await self._trace(request, body)
-        if body.arrays:
-            return Response(trace.to_json(), media_type="application/json")
-        return JSONResponse(trace.view())
-
-    async def _trace(self, request: Request, body: schemas.Tracing) -> Trace:
         model = self._open(request, body)
         _require_line(body.text, "text")
         self._service.require_short([body.text, body.prefix])
@@ -166,14 +172,14 @@ class OwnAPI:
             if body.prefix:
                 model.require_run("prefix")
             lines = [Input(body.text)]
-            work = self._service.translate_lines(model, lines, SearchOptions())
-            (translation,) = await self._service.answer(request, work)
-            return Trace.of_exported(body.text, translation)
+            translating = self._service.translate_lines(model, lines, SearchOptions())
+            (translation,) = await self._service.answer(request, translating)
+            return _write_trace(Trace.of_exported(body.text, translation), body)
         translator = model.require_run("trace")
-        return await self._service.answer(
-            request,
-            self._service.run(lambda: translator.trace(body.text, prefix=body.prefix)),
+        work = self._service.run(
+            lambda _: _write_trace(translator.trace(body.text, prefix=body.prefix), body)
         )
+        return await self._service.answer(request, work)
 
     def _open(self, request: Request, body: schemas.Strict) -> ServedModel:
         """Check the key, and return the model that a body names."""
@@ -198,22 +204,47 @@ class OwnAPI:
         (translation,) = await self._service.answer(request, work)
         return texts[0], translation
 
-    def _segment(
-        self,
-        model: ServedModel,
-        line: tuple[str, Translation],
-        body: schemas.Translation,
-        number: int,
-    ) -> dict[str, Any]:
-        source, translation = line
-        segment: dict[str, Any] = {
-            "source": source,
-            "hypotheses": list(_hypotheses(model, translation)),
-        }
-        if body.views:
-            view = view_of_translation(translation, number, source, languages=model.languages)
-            segment["view"] = view.to_json()
-        return segment
+
+def _segment(
+    model: ServedModel, line: tuple[str, Translation], body: schemas.Translation, number: int
+) -> dict[str, Any]:
+    source, translation = line
+    segment: dict[str, Any] = {
+        "source": source,
+        "hypotheses": list(_hypotheses(model, translation)),
+    }
+    if body.views:
+        view = view_of_translation(translation, number, source, languages=model.languages)
+        segment["view"] = view.to_json()
+    return segment
+
+
+def _alignment(
+    model: ServedModel, alignment: SentenceAlignment, pair: Pair, number: int
+) -> dict[str, Any]:
+    view = view_of_alignment(alignment, number, pair=pair, languages=model.languages)
+    return {
+        "source_words": alignment.source_words,
+        "target_words": alignment.target_words,
+        "weights": [[short(float(weight)) for weight in row] for row in alignment.weights],
+        "links": sorted(alignment.links),
+        "view": view.to_json(),
+    }
+
+
+def _score(score: SentenceScore) -> dict[str, Any]:
+    return {
+        "log_probability": short(score.log_probability),
+        "perplexity": short(score.perplexity),
+        "tokens": score.tokens,
+        "token_log_probabilities": list(map(short, score.token_log_probabilities)),
+    }
+
+
+def _write_trace(trace: Trace, body: schemas.Tracing) -> Response:
+    if body.arrays:
+        return Response(trace.to_json(), media_type="application/json")
+    return JSONResponse(trace.view())
 
 
 def _hypotheses(model: ServedModel, translation: Translation) -> "list[dict[str, Any]]":

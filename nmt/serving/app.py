@@ -63,6 +63,7 @@ def create_app(models: ModelRegistry, options: ServeOptions) -> FastAPI:
         description="Translation by recurrent models with attention. Texts are not kept.",
         docs_url=None,  # these pages load scripts from a network
         redoc_url=None,
+        redirect_slashes=False,  # its addresses would be those that clients name as their host
         lifespan=lifespan,
         responses={
             status: {"model": Error, "description": text} for status, text in _STATUSES.items()
@@ -79,7 +80,6 @@ def create_app(models: ModelRegistry, options: ServeOptions) -> FastAPI:
 
     app.add_exception_handler(StarletteHTTPException, _answer_error)
     app.add_exception_handler(UserError, _answer_user_error)
-    app.add_exception_handler(Exception, _answer_failure)
     # The last is the outermost: it sees each request first, and each answer last.
     app.add_middleware(Limits, options=options, metrics=service.metrics)
     if options.origins:
@@ -88,20 +88,21 @@ def create_app(models: ModelRegistry, options: ServeOptions) -> FastAPI:
             allow_origins=list(options.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=["Retry-After"],
         )
-    app.add_middleware(Observed, metrics=service.metrics)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
+    app.add_middleware(
+        Observed,
+        metrics=service.metrics,
+        paths=frozenset([*app.openapi()["paths"], *_FILES, "/metrics", "/openapi.json"]),
+        fail=lambda error: _write_error(service.fail(error)),
+    )
     return app
 
 
 def _add_page(app: FastAPI) -> None:
     """Add the page and its files."""
-    for path, read, kind in (
-        ("/", _page, "text/html"),
-        ("/page.css", _style, "text/css"),
-        ("/page.js", _script, "text/javascript"),
-        ("/robots.txt", lambda: "User-agent: *\nDisallow: /\n", "text/plain"),
-    ):
+    for path, (read, kind) in _FILES.items():
         app.add_route(path, _fixed(read(), kind), methods=["GET"], include_in_schema=False)
 
 
@@ -135,17 +136,25 @@ def _read(name: str) -> str:
     return files("nmt.serving").joinpath("page", name).read_text(encoding="utf-8")
 
 
+_FILES: Final[dict[str, tuple[Callable[[], str], str]]] = {
+    "/": (_page, "text/html"),
+    "/page.css": (_style, "text/css"),
+    "/page.js": (_script, "text/javascript"),
+    "/robots.txt": (lambda: "User-agent: *\nDisallow: /\n", "text/plain"),
+}
+
+
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
+    return _write_error(error)
+
+
+def _write_error(error: StarletteHTTPException) -> JSONResponse:
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
 
 
 async def _answer_user_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error)}, 400)
-
-
-async def _answer_failure(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "server: internal error; its log has the details"}, 500)
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:

@@ -8,15 +8,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from nmt.inference.inputs import Input
-from nmt.inference.translation import Translation
-
 T = TypeVar("T")
-Translate = Callable[[list[Input]], Sequence[Translation]]
+Line = TypeVar("Line")
+Check = Callable[[], None]
 
 PIECE: Final = 32  # lines of a request that are put into the queue as one item
 MOST_LINES: Final = 256  # in a batch
 _LATER: Final = 4  # arrivals of others that go before each further piece of a request
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the results any more."""
 
 
 @dataclass(eq=False)
@@ -33,7 +35,7 @@ class _Job:
     """
 
     key: Hashable
-    compute: Callable[[list[Any]], Sequence[Any]]
+    compute: Callable[[list[Any], Check], Sequence[Any]]
     lines: Sequence[Any]
     future: "Future[list[Any]]" = field(default_factory=Future)
     results: list[Any] = field(default_factory=list)
@@ -73,7 +75,8 @@ class Batcher:
     """Threads that translate the lines of all requests together.
 
     Long requests are split into pieces, which let later requests pass. A batch that fails is
-    computed again for each of its requests, so that one request cannot stop another.
+    computed again for each of its requests, so that one request cannot stop another. A computation
+    is given a check, which raises once nobody waits for its results.
 
     Args:
         num_threads: number of threads.
@@ -99,20 +102,23 @@ class Batcher:
             thread.start()
 
     def submit(
-        self, lines: Sequence[Input], key: Hashable, translate: Translate
-    ) -> "Future[list[Translation]]":
-        """Return the future translations of lines.
+        self,
+        lines: Sequence[Line],
+        key: Hashable,
+        compute: Callable[[list[Line], Check], Sequence[T]],
+    ) -> "Future[list[T]]":
+        """Return the future results of lines.
 
         Args:
             lines: of one request.
-            key: of the model and its options; lines with equal keys are translated together.
-            translate: translates lines with this key.
+            key: of the model and its options; lines with equal keys are computed together.
+            compute: computes lines with this key. It is given a check to call from time to time.
         """
-        return self._add(_Job(key, translate, lines))
+        return self._add(_Job(key, compute, lines))
 
-    def run(self, function: Callable[[], T]) -> "Future[list[T]]":
-        """Return the future result of a function, as the only item of a list."""
-        return self._add(_Job(None, lambda _: [function()], [None]))
+    def run(self, function: Callable[[Check], T]) -> "Future[list[T]]":
+        """Return the future result of a function of a check, as the only item of a list."""
+        return self._add(_Job(None, lambda _, check: [function(check)], [None]))
 
     def close(self) -> None:
         """Compute what waits, and end the threads."""
@@ -182,8 +188,15 @@ class Batcher:
             return
         lines = [line for piece in pieces for line in piece.lines]
         self._report(len(lines))
+
+        def check() -> None:
+            if all(piece.job.future.done() for piece in pieces):
+                raise _Abandoned
+
         try:
-            results = pieces[0].job.compute(lines)
+            results = pieces[0].job.compute(lines, check)
+        except _Abandoned:
+            return
         except Exception as error:
             if len({id(piece.job) for piece in pieces}) == 1:
                 pieces[0].job.fail(error)

@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from asyncio import to_thread
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -22,7 +23,7 @@ from nmt.serving.schemas import (
     read_form,
     refuse,
 )
-from nmt.serving.service import Service
+from nmt.serving.service import Service, TranslatedText
 
 AUTO: Final = "auto"
 _FORMATS: Final = ("text", "html")
@@ -39,6 +40,7 @@ class TranslatedFiles:
 
     def add(self, name: str, content: bytes) -> str:
         """Keep a file and return the name to download it with."""
+        self._drop_old()
         while len(self._files) >= _MOST_FILES:
             del self._files[next(iter(self._files))]
         key = f"{uuid.uuid4()}.{_NOT_IN_NAMES.sub('_', name)[-80:]}"
@@ -47,11 +49,12 @@ class TranslatedFiles:
 
     def find(self, key: str) -> bytes | None:
         """Return a file; None: it is not kept."""
-        stored, content = self._files.get(key, (-_SECONDS, b""))
-        if time.monotonic() - stored < _SECONDS:
-            return content
-        self._files.pop(key, None)
-        return None
+        self._drop_old()
+        return self._files[key][1] if key in self._files else None
+
+    def _drop_old(self) -> None:
+        now = time.monotonic()
+        self._files = {key: file for key, file in self._files.items() if now - file[0] < _SECONDS}
 
 
 class LibreTranslate:
@@ -97,33 +100,38 @@ class LibreTranslate:
         self._require_short(texts)
         if body.format not in _FORMATS:
             raise refuse(400, f"{body.format[:80]} format is not supported")
-        found = [self._find_model(body.source, body.target, text) for text in texts]
+        return await service.answer(request, self._translate(body, texts))
+
+    async def _translate(self, body: LibreTranslation, texts: list[str]) -> JSONResponse:
+        found = await to_thread(
+            lambda: [self._find_model(body.source, body.target, text) for text in texts]
+        )
         search = SearchOptions(n_best=body.alternatives + 1)
-        translated: list[Any] = [None] * len(texts)
+        translated: dict[int, TranslatedText] = {}
+        for model in dict.fromkeys(model for model, _ in found):
+            places = [place for place, (one, _) in enumerate(found) if one is model]
+            results = await self._service.translate_texts(
+                model,
+                [texts[place] for place in places],
+                search,
+                self._service.document_options(body.format),
+            )
+            translated.update(zip(places, results, strict=True))
 
-        async def work() -> None:
-            for model in dict.fromkeys(model for model, _ in found):
-                places = [place for place, (one, _) in enumerate(found) if one is model]
-                results = await service.translate_texts(
-                    model,
-                    [texts[place] for place in places],
-                    search,
-                    service.document_options(body.format),
-                )
-                for place, result in zip(places, results, strict=True):
-                    translated[place] = result
+        def write() -> JSONResponse:
+            ordered = [translated[place] for place in range(len(texts))]
+            answer: dict[str, Any] = {"translatedText": [one.result.text for one in ordered]}
+            if body.source == AUTO:
+                answer["detectedLanguage"] = [_confidence(detected) for _, detected in found]
+            if body.alternatives:
+                is_text = body.format == "text"
+                answer["alternatives"] = [
+                    one.alternatives(body.alternatives) if is_text else [] for one in ordered
+                ]
+            is_list = not isinstance(body.q, str)
+            return JSONResponse(answer if is_list else {key: one for key, (one,) in answer.items()})
 
-        await service.answer(request, work())
-        is_list = not isinstance(body.q, str)
-        answer: dict[str, Any] = {"translatedText": [one.result.text for one in translated]}
-        if body.source == AUTO:
-            answer["detectedLanguage"] = [_confidence(detected) for _, detected in found]
-        if body.alternatives:
-            is_text = body.format == "text"
-            answer["alternatives"] = [
-                one.alternatives(body.alternatives) if is_text else [] for one in translated
-            ]
-        return JSONResponse(answer if is_list else {key: one for key, (one,) in answer.items()})
+        return await to_thread(write)
 
     async def detect(
         self, request: Request, body: Annotated[LibreDetection, Depends(read_body(LibreDetection))]

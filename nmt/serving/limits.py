@@ -7,9 +7,11 @@ that a large or slow one costs little.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
+from fastapi import Response
 from fastapi.responses import JSONResponse
 
 from nmt.serving.metrics import Metrics
@@ -33,6 +35,8 @@ _HEADERS: Final = {
 _MOST_CLIENTS: Final = 10_000  # whose requests are counted; more start again
 _MINUTE: Final = 60.0
 _CLOSE: Final = {"Connection": "close"}
+_LATER: Final = {"Retry-After": "1"}
+_SILENCE: Final = 1.0  # seconds after which no more of a refused body is expected
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Limits:
         self._options = options
         self._metrics = metrics
         self._num_waiting = 0
+        self._num_bytes = 0  # of bodies that are not complete
         self._counts: dict[str, int] = {}
         self._minute = 0
 
@@ -61,31 +66,73 @@ class Limits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        computes = scope["method"] == "POST"
         try:
-            self._check_rate(scope, headers)
-            self._check_size(headers)
-            computes = scope["method"] == "POST"
-            if computes and self._num_waiting >= self._options.max_waiting:
-                raise Refusal(
-                    503, "server: too many requests wait; try later", {"Retry-After": "1"}
-                )
+            self._check_rate(scope)
+            self._check_size(dict(scope["headers"]))
+            if computes:
+                self._check_waiting()
             body = await self._read(receive)
+            if computes:
+                self._check_waiting()  # others may have come meanwhile
         except Refusal as refusal:
-            await refusal.response(scope, receive, send)
+            await self._refuse(refusal.response, scope, receive, send)
             return
-        if not computes:
+        if computes:
+            await self._compute(scope, _replay(body, receive), send)
+        else:
             await self._app(scope, _replay(body, receive), send)
-            return
-        self._num_waiting += 1
-        self._metrics.waiting.set(self._num_waiting)
-        try:
-            await self._app(scope, _replay(body, receive), send)
-        finally:
-            self._num_waiting -= 1
-            self._metrics.waiting.set(self._num_waiting)
 
-    def _check_rate(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    async def _compute(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that waits for its result; a slow reader of the answer does not wait."""
+        waits = True
+        self._count_waiting(1)
+
+        async def observe(message: Message) -> None:
+            end()
+            await send(message)
+
+        def end() -> None:
+            nonlocal waits
+            if waits:
+                waits = False
+                self._count_waiting(-1)
+
+        try:
+            await self._app(scope, receive, observe)
+        finally:
+            end()
+
+    def _count_waiting(self, change: int) -> None:
+        self._num_waiting += change
+        self._metrics.waiting.set(self._num_waiting)
+
+    def _check_waiting(self) -> None:
+        if self._num_waiting >= self._options.max_waiting:
+            raise Refusal(503, "server: too many requests wait; try later", _LATER)
+
+    async def _refuse(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send an answer, and read what comes of the body, so that the client reads the answer."""
+
+        async def observe(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await send({**message, "more_body": True})
+                await self._discard(receive)
+                message = {**message, "body": b""}
+            await send(message)
+
+        closes = response.headers.get("connection") == "close"
+        await response(scope, receive, observe if closes else send)
+
+    async def _discard(self, receive: Receive) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._options.timeout):
+                more = True
+                while more:
+                    async with asyncio.timeout(_SILENCE):
+                        more = (await receive()).get("more_body", False)
+
+    def _check_rate(self, scope: Scope) -> None:
         most = self._options.requests_per_minute
         if most is None or scope["method"] != "POST":
             return
@@ -114,6 +161,7 @@ class Limits:
         """Return the body of a request."""
         parts: list[bytes] = []
         size = 0
+        most_bytes = self._options.max_waiting * self._options.max_bytes
         try:
             async with asyncio.timeout(self._options.timeout):
                 while True:
@@ -122,14 +170,19 @@ class Limits:
                         raise Refusal(400, "body: ended early; send it whole")
                     parts.append(message.get("body", b""))
                     size += len(parts[-1])
+                    self._num_bytes += len(parts[-1])
                     if size > self._options.max_bytes:
                         raise self._too_large()
+                    if self._num_bytes > most_bytes:
+                        raise Refusal(503, "server: too many bodies arrive; try later", _LATER)
                     if not message.get("more_body", False):
                         return b"".join(parts)
         except TimeoutError:
             seconds = f"{self._options.timeout:g} s"
             late = f"body: not complete after {seconds}; send it faster"
             raise Refusal(408, late, _CLOSE) from None
+        finally:
+            self._num_bytes -= size
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -147,18 +200,35 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 
 
 class Observed:
-    """App whose answers have the headers of all answers, and are counted and logged."""
+    """App whose answers have the headers of all answers, and are counted and logged.
 
-    def __init__(self, app: App, metrics: Metrics) -> None:
+    Args:
+        app: answers the requests.
+        metrics: counts them.
+        paths: that the log and the numbers may name; all others are of clients.
+        fail: logs an error of the app, and returns the answer.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        metrics: Metrics,
+        paths: Collection[str],
+        fail: Callable[[Exception], Response],
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._paths = paths
+        self._fail = fail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, status = time.monotonic(), 500
+        start, status, method = time.monotonic(), 0, scope["method"]
+        if method == "HEAD":  # uvicorn leaves out the body
+            scope = {**scope, "method": "GET"}
 
         async def observe(message: Message) -> None:
             nonlocal status
@@ -171,8 +241,14 @@ class Observed:
 
         try:
             await self._app(scope, receive, observe)
+        except Exception as error:
+            response = self._fail(error)
+            if status == 0:
+                await response(scope, receive, observe)
         finally:
             seconds = time.monotonic() - start
-            path = getattr(scope.get("route"), "path", "other")
+            route = scope.get("route")
+            path = scope["path"] if route is None else route.path
+            path = path if path in self._paths else "other"
             self._metrics.add_request(path, status, seconds)
-            logger.info("%s %s %d %.0f ms", scope["method"], path, status, 1_000 * seconds)
+            logger.info("%.8s %s %d %.0f ms", method, path, status, 1_000 * seconds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from nmt.core.errors import UserError
 from nmt.inference.inputs import Input
-from nmt.inference.translation import Translation
+from nmt.inference.translation import ExtraOutputs, Translation
 
 if TYPE_CHECKING:
     from nmt.config.decoding import DecodingConfig
@@ -67,8 +67,16 @@ class ServedModel(ABC):
         return None
 
     @abstractmethod
-    def translate(self, lines: list[Input], options: SearchOptions) -> list[Translation]:
-        """Translate lines."""
+    def translate(
+        self, lines: list[Input], options: SearchOptions, check: Callable[[], None] = lambda: None
+    ) -> list[Translation]:
+        """Translate lines.
+
+        Args:
+            lines: to translate.
+            options: of the search.
+            check: called after each batch of the model; it raises if nobody waits any more.
+        """
 
     @abstractmethod
     def pieces(self, tokens: Sequence[int]) -> list[str]:
@@ -125,15 +133,17 @@ class ServedRun(ServedModel):
 
         return requirable_numbers(self.translator)
 
-    def translate(self, lines: list[Input], options: SearchOptions) -> list[Translation]:
+    def translate(
+        self, lines: list[Input], options: SearchOptions, check: Callable[[], None] = lambda: None
+    ) -> list[Translation]:
         """Translate lines with the search that the options ask for."""
         size = self.search_of(options)
         translator = self.translator if size is None else self._with_search(*size)
-        return translator.translate(
-            lines,
-            with_alignments=options.alignments and self.has_attention,
-            with_token_scores=options.token_scores,
+        extra = ExtraOutputs(
+            alignments=options.alignments and self.has_attention, token_scores=options.token_scores
         )
+        windows = translator.translate_windows(lines, extra, report=lambda _: check())
+        return [translation for window in windows for _, translation in window]
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Return target tokens for display."""
@@ -177,14 +187,18 @@ class ServedFile(ServedModel):
         """Return the beam size of the file."""
         return self.translator.beam_size
 
-    def translate(self, lines: list[Input], options: SearchOptions) -> list[Translation]:
+    def translate(
+        self, lines: list[Input], options: SearchOptions, check: Callable[[], None] = lambda: None
+    ) -> list[Translation]:
         """Translate lines, which have no constraints: those need `require_run`."""
         translator = self.translator
         if size := self.search_of(options):
             most = translator.description.max_beam_size
             beam_size, n_best = (min(number, most) for number in size)
             translator = replace(translator, beam_size=beam_size, n_best=n_best)
-        return translator.translate([str(line.source) for line in lines])
+        texts = [str(line.source) for line in lines]
+        windows = translator.translate_windows(texts, report=lambda _: check())
+        return [translation for window in windows for _, translation in window]
 
     def pieces(self, tokens: Sequence[int]) -> list[str]:
         """Return target tokens for display."""

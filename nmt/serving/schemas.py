@@ -6,12 +6,15 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.multipart import parse_options_header
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 Format = Literal["text", "html"]
 Line = Annotated[str, Field(max_length=1_000_000)]
 Count = Annotated[int, Field(ge=1, le=50)]
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+_MOST_FIELDS: Final = 10_000  # of a form
+_NO_LIMIT: Final = 1 << 40  # of a part: the whole body is limited, and in memory
 _MOST_SHOWN: Final = 80  # characters of the name of a field in an error
 
 
@@ -129,29 +132,31 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """Return the form of a request; its files stay in memory."""
-    if content_type(request) != "multipart/form-data":
-        parsed = await request.form()
-    else:
-        try:
-            parsed = await _InMemory(request.headers, request.stream()).parse()
-        except MultiPartException as error:
-            message = f"body: not a valid form ({error.message}); send it again"
-            raise refuse(400, message) from None
-    fields: dict[str, Any] = {}
+    _, parameters = parse_options_header(request.headers.get("content-type"))
+    if parameters.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8"):
+        raise refuse(400, "body: its charset is not UTF-8; send UTF-8")
+    kind = _InMemory if content_type(request) == "multipart/form-data" else FormParser
+    try:
+        parsed = await kind(
+            request.headers, request.stream(), max_fields=_MOST_FIELDS, max_part_size=_NO_LIMIT
+        ).parse()
+    except MultiPartException as error:
+        message = f"body: not a valid form ({error.message.rstrip('.')}); send it again"
+        raise refuse(400, message) from None
+    texts: dict[str, list[str]] = {}
     files: dict[str, tuple[str, bytes]] = {}
-    for name in parsed:
-        values = parsed.getlist(name)
-        texts = [value for value in values if isinstance(value, str)]
-        fields[name] = texts[0] if len(texts) == 1 else texts
-        for value in values:
-            if not isinstance(value, str):
-                files[name] = value.filename or "", await value.read()
+    for name, value in parsed.multi_items():
+        if isinstance(value, str):
+            texts.setdefault(name, []).append(value)
+        else:
+            files[name] = value.filename or "", await value.read()
     await parsed.close()
+    fields = {name: values[0] if len(values) == 1 else values for name, values in texts.items()}
     return Form(fields, files)
 
 
 class _InMemory(MultiPartParser):
-    spool_max_size = 1 << 40
+    spool_max_size = _NO_LIMIT
 
 
 def explain(error: ValidationError) -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
+from typing import Final
 
 import torch
 import uvicorn
@@ -14,6 +17,10 @@ from nmt.core.errors import UserError, os_reason
 from nmt.serving.app import create_app
 from nmt.serving.models import ModelRegistry
 from nmt.serving.options import ServeOptions
+
+# Seconds after which the thread that answers interrupts those that translate; Python's 0.005 s for
+# each of its steps would be seen in every answer under load.
+_SWITCH_INTERVAL: Final = 0.0005
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -30,6 +37,8 @@ def bind(host: str, port: int) -> socket.socket:
             raise UserError(
                 f"--port {port}: in use by another process; choose another, or 0 for any"
             ) from None
+        if error.errno == errno.EACCES:
+            raise UserError(f"--port {port}: {os_reason(error)}; choose one above 1023") from None
         raise UserError(
             f"--host {host}: {os_reason(error)}; give an address of this machine"
         ) from None
@@ -40,8 +49,10 @@ def make_server(models: ModelRegistry, options: ServeOptions) -> uvicorn.Server:
     config = uvicorn.Config(
         create_app(models, options),
         access_log=False,  # it has the query; ours has the path only
+        http="h11",  # other parsers have no limit on the size of headers
         lifespan="on",
         log_config=None,
+        log_level="error",  # warnings are about bytes that are not HTTP, which anybody can send
         server_header=False,
         timeout_graceful_shutdown=int(options.timeout) + 1,
         timeout_keep_alive=75,  # more than most proxies, so that they close first
@@ -69,6 +80,9 @@ def serve(
         KeyboardInterrupt: at the end, after SIGINT.
     """
     torch.set_num_threads(1)  # a batch has one thread; there are as many batches as threads
+    sys.setswitchinterval(_SWITCH_INTERVAL)
+    gc.collect()
+    gc.freeze()  # the collector would stop all threads to look at modules and models again
     if not options.logs_texts:  # its warnings have words of the lines
         logging.getLogger("nmt.inference").setLevel(logging.ERROR)
     server = make_server(models, options)

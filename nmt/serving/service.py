@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from asyncio import to_thread
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -11,9 +12,9 @@ from fastapi import HTTPException, Request
 
 from nmt.core.errors import RunError, UserError, explain_system_error
 from nmt.inference.documents import DocumentOptions, DocumentResult, translate_document
-from nmt.inference.inputs import Input
+from nmt.inference.inputs import Input, Pair
 from nmt.inference.translation import Translation
-from nmt.serving.batching import Batcher
+from nmt.serving.batching import Batcher, Check
 from nmt.serving.languages import Detector
 from nmt.serving.metrics import Metrics
 from nmt.serving.models import ModelRegistry, SearchOptions, ServedModel
@@ -88,7 +89,7 @@ class Service:
         """Return size, limit and unit of texts that are too long together; None: they are not."""
         sizes = (
             (sum(map(len, texts)), self.options.max_characters, "characters"),
-            (sum(text.count("\n") + 1 for text in texts), self.options.max_lines, "lines"),
+            (sum(len(text.splitlines()) for text in texts), self.options.max_lines, "lines"),
         )
         return next((size for size in sizes if size[0] > size[1]), None)
 
@@ -116,8 +117,8 @@ class Service:
     def _result(self, task: "asyncio.Future[T]") -> T:
         try:
             return task.result()
-        except RunError:
-            raise self._failure(task) from None
+        except RunError as error:
+            raise self.fail(error) from None
         except (HTTPException, UserError):
             raise
         except Exception as error:
@@ -125,12 +126,10 @@ class Service:
             if reason is not None:
                 logger.error("a request failed: %s", reason)
                 raise refuse(503, "server: out of memory; try later", retry_after=5) from None
-            raise self._failure(task) from None
+            raise self.fail(error) from None
 
-    def _failure(self, task: "asyncio.Future[Any]") -> HTTPException:
+    def fail(self, error: Exception) -> HTTPException:
         """Log an error of ours; its message may have texts of users, its places have none."""
-        error = task.exception()
-        assert error is not None
         self._num_failed += 1
         if self.options.logs_texts:
             details = "".join(traceback.format_exception(error))
@@ -142,10 +141,28 @@ class Service:
         message = f"server: internal error {self._num_failed}; its log has the details"
         return refuse(500, message)
 
-    async def run(self, function: Callable[[], T]) -> T:
-        """Return the result of a function that computes with a model, in a thread of the queue."""
+    async def run(self, function: Callable[[Check], T]) -> T:
+        """Return the result of a function that computes with a model, in a thread of the queue.
+
+        Args:
+            function: is given a check to call from time to time (see `Batcher`).
+        """
         (result,) = await asyncio.wrap_future(self.batcher.run(function))
         return result
+
+    async def run_pairs(
+        self, key: str, pairs: Sequence[Pair], function: Callable[[list[Pair]], Sequence[T]]
+    ) -> list[T]:
+        """Return a result for each pair, computed in pieces, between which other requests pass.
+
+        Args:
+            key: of the function and its model.
+            pairs: of source and target.
+            function: returns the results of some pairs.
+        """
+        return await asyncio.wrap_future(
+            self.batcher.submit(pairs, key, lambda some, check: function(some))
+        )
 
     async def translate_lines(
         self, model: ServedModel, lines: Sequence[Input], search: SearchOptions
@@ -153,7 +170,9 @@ class Service:
         """Return the translations of lines, computed together with those of other requests."""
         found = await asyncio.wrap_future(
             self.batcher.submit(
-                lines, (model.name, search), lambda batch: model.translate(batch, search)
+                lines,
+                (model.name, search),
+                lambda batch, check: model.translate(batch, search, check),
             )
         )
         self.metrics.add_lines(model.name, len(lines))
@@ -168,12 +187,11 @@ class Service:
     ) -> list["TranslatedText"]:
         """Return the translations of texts of any number of lines."""
         document = replace(document, language=model.languages[0], requirable=model.requirable)
-        rounds = [_Rounds(text, document) for text in texts]
+        rounds = await to_thread(lambda: [_Rounds(text, document) for text in texts])
         while asking := [one for one in rounds if one.result is None]:
             lines = [line for one in asking for line in one.lines]
             found = iter(await self.translate_lines(model, lines, search))
-            for one in asking:
-                one.send([next(found) for _ in one.lines])
+            await to_thread(_send_all, asking, found)
         return [
             TranslatedText(one.text, one.result, document, one.memory)
             for one in rounds
@@ -183,6 +201,11 @@ class Service:
     def close(self) -> None:
         """End the threads."""
         self.batcher.close()
+
+
+def _send_all(rounds: Sequence["_Rounds"], translations: Iterator[Translation]) -> None:
+    for one in rounds:
+        one.send([next(translations) for _ in one.lines])
 
 
 class _Rounds:

@@ -157,7 +157,7 @@ def test_an_exported_file_only_translates(serve: Any, models: Any) -> None:
     class Exported:
         beam_size = 3
         target_tokenizer = models.first.translator.target_tokenizer
-        translate = staticmethod(models.first.translator.translate)
+        translate_windows = staticmethod(models.first.translator.translate_windows)
 
     server = serve(ModelRegistry([ServedFile("file", ("en", "de"), Exported())]))  # type: ignore[arg-type]
     answer = server.post("/v1/translate", text=LINE, views=True).json

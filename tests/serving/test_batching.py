@@ -26,7 +26,7 @@ class Recorder:
         self.may_run.set()
         self.has_begun = threading.Event()
 
-    def __call__(self, lines: list[Any]) -> list[Any]:
+    def __call__(self, lines: list[Any], check: Any = None) -> list[Any]:
         self.batches.append(lines)
         self.has_begun.set()
         assert self.may_run.wait(10)
@@ -124,9 +124,9 @@ def test_cancelling_while_it_is_computed_stops_the_rest(batcher: Batcher) -> Non
 
 
 def test_functions_run_alone(batcher: Batcher) -> None:
-    assert batcher.run(lambda: 3).result(10) == [3]
+    assert batcher.run(lambda check: 3).result(10) == [3]
     with pytest.raises(ZeroDivisionError):
-        batcher.run(lambda: 1 // 0).result(10)
+        batcher.run(lambda check: 1 // 0).result(10)
 
 
 def test_nothing_to_translate_is_done_at_once(batcher: Batcher) -> None:

@@ -84,7 +84,8 @@ def test_auto_is_the_only_language(server: Any) -> None:
         ({"target": "tlh"}, "tlh is not supported"),
         ({"format": "pdf"}, "pdf format is not supported"),
         ({"q": "a" * 20_001}, "Invalid request: request (20001) exceeds text limit (20000)"),
-        ({"q": "a\n" * 1_000}, "Invalid request: request (1001) exceeds text limit (1000)"),
+        ({"q": "a\n" * 1_001}, "Invalid request: request (1001) exceeds text limit (1000)"),
+        ({"q": "a\r" * 1_001}, "Invalid request: request (1001) exceeds text limit (1000)"),
         (
             {"alternatives": "many"},
             "alternatives: input should be a valid integer, unable to parse",

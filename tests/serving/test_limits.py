@@ -106,7 +106,7 @@ class SlowModel:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def translate(self, lines: list[Any], options: SearchOptions) -> Any:
+    def translate(self, lines: list[Any], options: SearchOptions, check: Any = None) -> Any:
         self.has_begun.set()
         self.may_run.wait(20)
         self.num_lines += len(lines)
@@ -237,7 +237,7 @@ def test_an_internal_error_is_logged_without_texts(
     serve: Any, models: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(SlowModel):
-        def translate(self, lines: list[Any], options: SearchOptions) -> Any:
+        def translate(self, lines: list[Any], options: SearchOptions, check: Any = None) -> Any:
             raise ValueError(f"cannot translate {lines}")
 
     server = serve(ModelRegistry([Broken(models.first)]))  # type: ignore[list-item]
@@ -250,7 +250,7 @@ def test_an_internal_error_is_logged_without_texts(
 
 def test_a_lack_of_memory_is_no_internal_error(serve: Any, models: Any) -> None:
     class Full(SlowModel):
-        def translate(self, lines: list[Any], options: SearchOptions) -> Any:
+        def translate(self, lines: list[Any], options: SearchOptions, check: Any = None) -> Any:
             raise MemoryError
 
     server = serve(ModelRegistry([Full(models.first)]))  # type: ignore[list-item]
