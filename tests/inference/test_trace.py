@@ -484,6 +484,24 @@ def test_a_cell_from_outside_with_its_own_step_has_no_gates(make):
     assert "decoder.cells.0.update_gate" not in arrays
 
 
+def test_gates_that_a_cell_from_outside_overrides_with_its_step_are_recorded(make):
+    model = copy_structure(make().runner.model)
+    cell = model.decoder.layers[0]
+
+    class Own(type(cell)):
+        def forward(self, projected, state, dropout_mask=None):
+            return self.gate_values(projected, state)[0]
+
+    class Gated(Own):
+        def gate_values(self, projected, state, dropout_mask=None):
+            return tuple(0.5 * gate for gate in super().gate_values(projected, state))
+
+    cell.__class__ = Gated
+    arrays = record(model, [5, 6], [7]).arrays
+    first = arrays[f"decoder.cells.0.{cell.gate_names[0]}"]
+    np.testing.assert_array_equal(first, arrays["decoder.cells.0.state"])
+
+
 def test_an_exported_file_gives_the_translation_only():
     translation = Translation(("ein Hund",), (Hypothesis((5, 6), -1.0, -0.5),))
     trace = Trace.of_exported("a dog", translation)

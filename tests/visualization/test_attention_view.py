@@ -10,6 +10,7 @@ from nmt.visualization.attention_view import (
     coverage_error,
     mean_entropy,
     pack_weights,
+    short,
 )
 
 
@@ -100,3 +101,9 @@ def test_a_long_sentence_is_shown_without_weights():
 def test_a_run_without_attention_has_only_texts():
     view = AttentionView(1, None, text=("a", "x")).to_json()
     assert view["omitted"] == "the model has no attention" and "words" not in view
+
+
+def test_a_number_is_short_and_never_a_negative_zero():
+    assert short(-1.23456789) == -1.23457
+    assert (short(None), short(math.nan), short(-math.inf)) == (None, None, None)
+    assert str(short(-0.0)) == "0.0"

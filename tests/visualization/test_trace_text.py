@@ -143,3 +143,10 @@ def test_wide_characters_are_aligned() -> None:
     assert scores.split() == ["scores", "1.500", "-2.000", "0"]
     columns = sum(2 if one > "\u2e80" else 1 for one in header)
     assert columns == len(scores)
+
+
+def test_a_large_score_has_no_decimals() -> None:
+    scores = {"shape": [1, 3], "rows": [[-12345.678, 999.5, 0.0]]}
+    text = format_trace(view(arrays={"decoder.attention.score.scores": scores}))
+    (row,) = (line.split() for line in text.splitlines() if line.split()[:1] == ["scores"])
+    assert row == ["scores", "-1.235e+04", "999.500", "0"]
