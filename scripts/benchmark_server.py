@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
@@ -29,10 +29,9 @@ class Load:
 
     def __init__(self, url: str, lines: list[str], lines_per_request: int) -> None:
         self._url = f"{url}v1/translate"
-        self._lines = lines
+        self._lines = cycle(lines)
         self._size = lines_per_request
         self._lock = threading.Lock()
-        self._next = 0
         self.statuses: Counter[int] = Counter()
         self.seconds: list[float] = []
         self.refused_seconds: list[float] = []
@@ -67,10 +66,7 @@ class Load:
 
     def _take(self) -> list[str]:
         with self._lock:
-            first = self._next
-            self._next = (first + self._size) % len(self._lines)
-        around = [*self._lines, *self._lines]
-        return list(islice(around, first, first + self._size))
+            return list(islice(self._lines, self._size))
 
     def _ask(self, lines: list[str]) -> tuple[int, float]:
         """Return the status of a request, and the seconds to wait before the next one."""

@@ -54,6 +54,7 @@ def test_the_load_test_measures_a_server(load_script, monkeypatch, tmp_path, cap
     (tmp_path / "lines").write_text("a\nb\nc\n")
     load = script.Load("http://x/", ["a", "b", "c"], 2)
     assert [load._take() for _ in range(3)] == [["a", "b"], ["c", "a"], ["b", "c"]]
+    assert script.Load("http://x/", ["a"], 3)._take() == ["a"] * 3
     assert load.run(2, 0.2) >= 0.2
     assert abs(load.statuses[200] - load.statuses[503]) <= 2
     assert load.num_lines == 2 * load.statuses[200]
