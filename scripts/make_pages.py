@@ -5,7 +5,7 @@
     nmt train configs/pictures.yaml
     python scripts/make_pages.py
 
-writes docs/pages/{attention,trace-1,trace-2,trace-3,pictures}.html, and the picture of the tour.
+writes docs/pages/{attention,trace-1,trace-2,trace-3,pictures}.html, and the pictures of the tour.
 Sentences are those of the toy language, so the pages contain no text of others.
 """
 
@@ -23,6 +23,7 @@ from nmt.cli.main import main as nmt
 # Sentences and pictures of the test sets: from the shortest to the longest one.
 _NUM_LINES = 12
 _NUM_PICTURES = 6
+_DRAWN_PICTURE = 4  # in the tour: two objects and 14 words
 
 
 def pick(lengths: Sequence[int], number: int) -> list[int]:
@@ -58,6 +59,13 @@ def make_picture_page(run: Path, data: Path, page: Path, work: Path) -> None:
         arrays = {f"arr_{place}": grids[f"arr_{index}"] for place, index in enumerate(chosen)}
     np.savez(work / "some.npz", **arrays)
     _run("translate", run, work / "some.npz", "-o", work / "some.txt", "--html", page)
+
+
+def make_tour_grid(run: Path, picture: Path, work: Path) -> None:
+    """Draw what the words of a description look at, for one of the pictures of the page."""
+    pair = "--source", work / "some.npz", "--target", work / "some.txt"
+    _run("align", run, *pair, "-o", work / "some.align", "--plot", work / "grids")
+    shutil.copy(work / f"grids/{_DRAWN_PICTURE}.png", picture)
 
 
 def make_tour_picture(run: Path, tour: Path, picture: Path, work: Path) -> None:
@@ -96,6 +104,7 @@ def main(arguments: list[str] | None = None) -> None:
         if given.picture_run.exists():
             page = pages / "pictures.html"
             make_picture_page(given.picture_run, given.picture_data, page, work)
+            make_tour_grid(given.picture_run, given.out / "images/tour-pictures.png", work)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_names_of_the_code_exist() -> None:
 
 def files_in(name: str) -> Iterator[Path]:
     for path in sorted((ROOT / name).rglob("*.*")):
-        if path.suffix in (".py", ".yaml", ".slurm"):
+        if path.suffix in (".py", ".js", ".yaml", ".slurm"):
             yield path
 
 

@@ -62,6 +62,19 @@ def test_the_pictures_are_those_of_the_chosen_texts(
     assert [int(grid.values[0, 0, 0]) for grid in written] == chosen
 
 
+def test_the_tour_shows_one_of_these_pictures(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setattr(script, "nmt", lambda arguments: given.append(arguments) or 0)
+    (tmp_path / "grids").mkdir()
+    for number in range(1, 7):
+        (tmp_path / f"grids/{number}.png").write_text(str(number))
+    script.make_tour_grid(Path("runs/x"), tmp_path / "tour.png", tmp_path)
+    assert (tmp_path / "tour.png").read_text() == "4"
+    assert given[0][given[0].index("--plot") + 1] == str(tmp_path / "grids")
+
+
 def test_a_command_that_fails_ends_the_script(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
