@@ -9,6 +9,7 @@ from nmt.visualization.attention_view import AttentionView
 # Views in the order in which a page shows them: name, and the file in `page/views`. A new view is
 # one file that calls `nmt.register(name, …)`, and one line here.
 VIEWS: Final = {
+    "heads": "heads.js",
     "lines": "lines.js",
     "grid": "grid.js",
     "matrix": "matrix.js",

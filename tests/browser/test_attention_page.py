@@ -171,6 +171,35 @@ def test_heads_and_subwords_can_be_chosen(page_of: "PageOf") -> None:
     check_weights(pairs_of(page, ".view-matrix td[data-source]"), PIECES[2])
 
 
+def test_each_head_has_a_picture_that_chooses_it(page_of: "PageOf") -> None:
+    words = Matrix(SOURCE, TARGET, HEADS.mean(0), HEADS)
+    links = (frozenset[tuple[int, int]](),) * 3
+    page = page_of(page_with(view(words=words, head_links=links, error_rates=(0.5, 0.1, 0.2, 0.3))))
+    texts = page.locator(".head").all_inner_texts()
+    assert [text.split()[0] for text in texts] == ["Mean", "Head", "Head", "Head"]
+    assert [text.split()[-1] for text in texts] == ["0.500", "0.100", "0.200", "0.300"]
+
+    def pixel(at: Any) -> list[int]:
+        """Return the colour of a cell in the picture of the second head."""
+        picture = page.locator(".head[data-head='1'] canvas")
+        read = "(one, at) => [...one.getContext('2d').getImageData(...at, 1, 1).data]"
+        found: list[int] = picture.evaluate(read, [4 * int(at[1]) + 2, 4 * int(at[0]) + 2])
+        return found
+
+    largest = np.unravel_index(HEADS[1].argmax(), HEADS[1].shape)
+    assert pixel(np.argwhere(HEADS[1] == 0)[0])[3] == 0
+    page.focus(".head[data-head='1']")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.dataset.head") == "1"
+    assert page.locator(".head[aria-pressed=true]").get_attribute("data-head") == "1"
+    assert page.input_value("select[name=head]") == "1"
+    check_weights(pairs_of(page, ".view-matrix td[data-source]"), HEADS[1])
+    cell = page.locator(f"td[data-target='{largest[0]}'][data-source='{largest[1]}']")
+    shown = cell.evaluate("one => getComputedStyle(one).backgroundColor")
+    red, green, blue, alpha = pixel(largest)
+    assert (shown, alpha) == (f"rgb({red}, {green}, {blue})", 255)
+
+
 def test_small_weights_can_be_hidden(page_of: "PageOf") -> None:
     page = page_of(page_with(view()))
     for limit in (0.0, 0.25, 0.5):

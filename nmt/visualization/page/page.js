@@ -136,6 +136,21 @@ const nmt = (() => {
     return matrix;
   }
 
+  /** Paint the weights of a matrix; `strength(source, target, weight)` is the share of the colour. */
+  function paint(canvas, matrix, strength) {
+    const drawing = canvas.getContext("2d");
+    const styles = getComputedStyle(document.documentElement);
+    const colours = Array.from({ length: 11 }, (_, step) => styles.getPropertyValue(`--shade-${step}`));
+    const [width, height] = [canvas.width / matrix.source.length, canvas.height / matrix.target.length];
+    drawing.clearRect(0, 0, canvas.width, canvas.height);
+    matrix.target.forEach((_, target) => matrix.source.forEach((_, source) => {
+      const weight = matrix.weight(source, target);
+      drawing.globalAlpha = weight === 0 ? 0 : strength(source, target, weight);
+      drawing.fillStyle = colours[shade(weight)];
+      drawing.fillRect(width * source, height * target, width, height);
+    }));
+  }
+
   /** Return the index of the largest weight; -1 if all are zero. */
   function best(row) {
     const largest = Math.max(0, ...row);
@@ -242,7 +257,7 @@ const nmt = (() => {
     body.append(form, drawn);
 
     function draw() {
-      const context = { view, matrix: matrixOf(view, settings), settings, at: null, pinned: null };
+      const context = { view, matrix: matrixOf(view, settings), settings, choose, at: null, pinned: null };
       const readout = element("p", { class: "readout", "aria-live": "polite" });
       const shownViews = fitting.filter(([name]) => settings.view === "all" || settings.view === name);
       const updates = [];
@@ -262,6 +277,13 @@ const nmt = (() => {
       });
     }
     draw();
+
+    /** Set a control of the form from a view, and keep the focus on what was chosen. */
+    function choose(name, value) {
+      form.elements[name].value = value;
+      form.dispatchEvent(new Event("input"));
+      drawn.querySelector(`[data-${name}="${value}"]`)?.focus();
+    }
   }
 
   /** Return the two texts of a sentence; of a picture only the target. */
@@ -420,6 +442,6 @@ const nmt = (() => {
 
   return {
     SIDES, register, element, shape, shown, number, decimal, figure, token, bar, scrolling, shade, bytes, weights,
-    data, isLit, connected, wordButton, choice, select, newSettings, showSentence, focusWord,
+    data, matrixOf, paint, isLit, connected, wordButton, choice, select, newSettings, showSentence, focusWord,
   };
 })();

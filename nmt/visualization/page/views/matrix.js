@@ -104,9 +104,6 @@ function drawPicture(root, context) {
   });
   const note = `A table of ${rows} × ${columns} words is drawn as a picture: target words from top to bottom.`;
   root.append(nmt.element("p", { class: "muted", text: note }), canvas);
-  const drawing = canvas.getContext("2d");
-  const styles = getComputedStyle(document.documentElement);
-  const shades = Array.from({ length: 11 }, (_, step) => styles.getPropertyValue(step ? `--shade-${step}` : "--sunken"));
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
     const index = (at, length, most) => Math.min(most - 1, Math.max(0, Math.floor((at / length) * most)));
@@ -116,16 +113,8 @@ function drawPicture(root, context) {
     });
   });
 
-  return () => {
-    drawing.clearRect(0, 0, canvas.width, canvas.height);
-    for (let target = 0; target < rows; target += 1) {
-      for (let source = 0; source < columns; source += 1) {
-        const weight = matrix.weight(source, target);
-        if (weight === 0 || weight < settings.threshold) continue;
-        drawing.globalAlpha = context.at === null || nmt.isLit(context.at, source, target) ? 1 : 0.3;
-        drawing.fillStyle = shades[nmt.shade(weight)];
-        drawing.fillRect(size * source, size * target, size, size);
-      }
-    }
-  };
+  return () => nmt.paint(canvas, matrix, (source, target, weight) => {
+    if (weight < settings.threshold) return 0;
+    return context.at === null || nmt.isLit(context.at, source, target) ? 1 : 0.3;
+  });
 }
