@@ -39,12 +39,13 @@ install: $(INSTALLED)
 demo: $(INSTALLED)
 	$(BIN)/python -m nmt demo
 
+# A worker runs whole files, so it makes their fixtures once; the last files are fast.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # They start processes of their own.
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m slow -n 2
 
 # Prints Markdown. More pairs take much longer: make benchmark PAIRS="10000 10000000".
 benchmark: $(INSTALLED)

@@ -15,7 +15,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import jaxtyping
 import pytest
 from hypothesis import settings
-from xdist.scheduler import LoadGroupScheduling
 
 from nmt.system.plugins import allowed
 
@@ -34,32 +33,6 @@ settings.load_profile("nmt")
 
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-class FilesAndGroups(LoadGroupScheduling):
-    """One worker runs a whole file or group, so its fixtures are made once, and few are handed out.
-
-    Tests are handed out in their order, and the last files are fast: no worker waits for long.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        scope = super()._split_scope(nodeid)
-        return nodeid.partition("::")[0] if scope == nodeid else scope
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndGroups | None:
-    """Replace `--dist loadgroup`."""
-    config.option.loadscopereorder = False
-    return FilesAndGroups(config, log) if config.option.dist == "loadgroup" else None
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker run all tests that need the exported file, which takes half a minute."""
-    for item in items:
-        if "exported" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("export"))
 
 
 @pytest.fixture(scope="session")

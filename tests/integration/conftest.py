@@ -1,6 +1,7 @@
 """A corpus, a small run that has learnt it, and the command line, in the process of the tests."""
 
 import contextlib
+import fcntl
 import io
 import os
 import random
@@ -112,13 +113,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run as a file, made in a process of its own, without the checks of shapes."""
-    path = tmp_path_factory.mktemp("exported") / "tiny.onnx"
-    command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
-    assert ended.returncode == 0, ended.stderr
-    assert "on 32 sentences of random tokens: 32 identical translations" in ended.stderr
-    assert os.listdir(path.parent) == ["tiny.onnx"]
+    """The tiny run as a file, made in a process of its own, without the checks of shapes.
+
+    This takes half a minute, so one worker of pytest-xdist makes it for all.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # the workers' folders are in it
+    path = folder / "exported/tiny.onnx"
+    path.parent.mkdir(exist_ok=True)
+    with (folder / "export.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            command = [sys.executable, "-m", "nmt", "export", "runs/tiny", "-o", str(path)]
+            ended = subprocess.run(command, capture_output=True, text=True, cwd=trained)
+            assert ended.returncode == 0, ended.stderr
+            assert "on 32 sentences of random tokens: 32 identical translations" in ended.stderr
+            assert os.listdir(path.parent) == ["tiny.onnx"]
     return path
 
 

@@ -261,16 +261,9 @@ def run_as_written(nmt: Any, command: str, exported: Callable[[], Path] | None =
     return outcome
 
 
-def marks_of(page: str) -> Any:
-    """Return the marks of the test of a page: the exports of one take minutes."""
-    if page == "docs/benchmarks.md":
-        return pytest.mark.slow
-    exports = any(command.startswith("nmt export ") for command in commands(page))
-    return pytest.mark.xdist_group("export") if exports else ()
-
-
 RUN_ON = [
-    pytest.param(name, marks=marks_of(name))
+    # Three exports take minutes.
+    pytest.param(name, marks=pytest.mark.slow if name == "docs/benchmarks.md" else ())
     for name in NAMES
     if any(kind_of(it) == "nmt" for it in commands(name))
 ]
