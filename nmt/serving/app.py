@@ -80,6 +80,14 @@ def create_app(models: ModelRegistry, options: ServeOptions) -> FastAPI:
 
     app.add_exception_handler(StarletteHTTPException, _answer_error)
     app.add_exception_handler(UserError, _answer_user_error)
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
+    _add_middleware(app, service)
+    return app
+
+
+def _add_middleware(app: FastAPI, service: Service) -> None:
+    """Wrap the application, whose description is complete, in its limits."""
+    options = service.options
     # The last is the outermost: it sees each request first, and each answer last.
     app.add_middleware(Limits, options=options, metrics=service.metrics)
     if options.origins:
@@ -90,14 +98,12 @@ def create_app(models: ModelRegistry, options: ServeOptions) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
             expose_headers=["Retry-After"],
         )
-    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
     app.add_middleware(
         Observed,
         metrics=service.metrics,
         paths=frozenset([*app.openapi()["paths"], *_FILES, "/metrics", "/openapi.json"]),
         fail=lambda error: _write_error(service.fail(error)),
     )
-    return app
 
 
 def _add_page(app: FastAPI) -> None:
