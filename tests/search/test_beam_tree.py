@@ -40,6 +40,7 @@ def check(tree: BeamTree, best: Any, places: int) -> None:
     assert node.log_probability == pytest.approx(best.log_probability, abs=1e-5)
     assert [each.id for each in tree.nodes] == list(range(len(tree.nodes)))
     for each in tree.nodes:
+        assert -inf < each.penalty < 1e-5  # of a forbidden token, too
         path = tree.path(each)
         assert [one.step for one in path] == list(range(len(path)))
         assert all(one.reason == "kept" for one in path[:-1])
@@ -90,8 +91,9 @@ def reasons(tree: BeamTree, step: int) -> dict[int, tuple[Reason, str]]:
 def test_special_symbols_are_forbidden(random_model):
     model = random_model(EOS + 3, 1)
     model.table[:, UNK] = 0.0
-    tree, _ = watch(model, BeamSearch(2, 1, SCORING, Rules(LIMITS)))
+    tree, best = watch(model, BeamSearch(2, 1, SCORING, Rules(LIMITS)))
     assert reasons(tree, 0)[UNK] == ("forbidden", "special symbols")
+    check(tree, best, 2)
 
 
 def test_a_rule_is_named(random_model):
