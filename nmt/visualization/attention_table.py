@@ -10,6 +10,7 @@ from nmt.core.console import escape_controls
 
 _SHADES = ((0.75, "█"), (0.50, "▓"), (0.25, "▒"), (0.05, "░"))
 _NUMBER_WIDTH = 6  # width of a cell with shade, percentage and gap
+_MOST_GLYPHS = 30  # of a word; longer ones are cut
 
 
 def attention_table(
@@ -22,7 +23,7 @@ def attention_table(
     """Format attention as text for a terminal: a row per target word, a column per source word.
 
     A cell shows a shade of grey and, if it fits, the weight in percent; below 5% it is empty. If
-    the source words do not fit side by side, they are written vertically.
+    the source words do not fit side by side, they are written vertically. Long words are cut.
 
     Args:
         weights: `[target words, source words]`, between 0 and 1. Rows that sum to less than 1 put
@@ -33,8 +34,8 @@ def attention_table(
             do not fit.
     """
     assert weights.shape == (len(target_words), len(source_words)), "weights and words must agree"
-    sources = [split_glyphs(word) for word in source_words]
-    targets = [split_glyphs(word) for word in target_words]
+    sources = [_label(word) for word in source_words]
+    targets = [_label(word) for word in target_words]
     margin = max(map(text_width, targets), default=0) + 2
     widths = [max(text_width(word) + 2, _NUMBER_WIDTH) for word in sources]
     header = [sources]
@@ -62,6 +63,12 @@ def _row(label: list[str], margin: int, cells: Sequence[list[str]], widths: Sequ
     fields = zip([label, *cells], [margin, *widths], strict=True)
     text = "".join("".join(glyphs) + " " * (size - text_width(glyphs)) for glyphs, size in fields)
     return text.rstrip()
+
+
+def _label(word: str) -> list[str]:
+    """Return the glyphs of a word, cut if it is long."""
+    glyphs = split_glyphs(word)
+    return glyphs if len(glyphs) <= _MOST_GLYPHS else [*glyphs[: _MOST_GLYPHS - 1], "…"]
 
 
 def split_glyphs(word: str) -> list[str]:

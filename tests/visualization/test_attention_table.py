@@ -53,8 +53,18 @@ class TestAttentionTable:
         starts = [columns(line[: line.index("█")]) for line in body]
         assert starts == [columns(lines[0][: lines[0].index("漢")])] * 3
 
-    def test_escape_sequences_are_replaced(self):
-        assert "\x1b" not in attention_table(np.ones((1, 1)), ["\x1b[2J"], ["\x1b[2J"])
+    @pytest.mark.parametrize("control", ["\x1b", "\x00", "\x07", "\x9b", "\n", "\u202e", "\u2066"])
+    def test_controls_are_replaced(self, control):
+        word = f"a{control}b"
+        lines = attention_table(np.ones((1, 1)), [word], [word]).splitlines()
+        assert lines[0].split() == ["a\ufffdb"] and lines[1].split()[0] == "a\ufffdb"
+
+    def test_long_words_are_cut(self):
+        words = ["x" * 5000, "y" * 30]
+        lines = attention_table(np.ones((1, 2)), words, ["z" * 31], width=60).splitlines()
+        header = [line.split() for line in lines[:30]]
+        assert header == [["x", "y"]] * 29 + [["…", "y"]]
+        assert lines[30].split()[0] == "z" * 29 + "…"
 
     def test_takes_empty_sentences(self):
         assert attention_table(np.zeros((0, 0)), [], []).startswith("\n")

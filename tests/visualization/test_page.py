@@ -38,6 +38,8 @@ HOSTILE = [
     "&lt;&amp;",
     "javascript:alert(1)",
     "'; DROP TABLE x; --",
+    "\u202eabc\u2069",
+    "x" * 5_000,
 ]
 
 
