@@ -62,6 +62,22 @@ def test_the_best_of_the_tree_is_the_translation(random_model, make_search, name
     check(*watch(random_model(40, seed), search), search.beam_size)
 
 
+def test_a_penalty_counts_for_all_tokens_after_it(random_model):
+    search = BeamSearch(3, 1, SCORING, Rules(LIMITS, [RepetitionPenalty(1.2)]))
+    tree, best = watch(random_model(8, 0), search)
+    check(tree, best, 3)
+    later = 0
+    for node in tree.nodes:
+        *before, last = tree.path(node)
+        so_far = before[-1].penalty if before else 0.0
+        is_ranked = last.reason in ("kept", "finished", "worse than K")
+        is_repeated = is_ranked and last.token in {each.token for each in before}
+        own = 0.2 * last.token_log_probability if is_repeated else 0.0
+        assert last.penalty == pytest.approx(so_far + own, abs=1e-5)
+        later += so_far < 0.0
+    assert later > 0
+
+
 @pytest.mark.parametrize("coverage", COVERAGE_PENALTIES)
 def test_the_parts_of_a_score_add_up(random_model, coverage):
     scoring = Scoring(GNMTPenalty(alpha=1.0), COVERAGE_PENALTIES[coverage]())
