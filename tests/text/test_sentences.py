@@ -17,6 +17,7 @@ TEXTS = [
     ("en", "Fruit, nuts, etc. |Then cake."),
     ("en", "It costs 3.50 dollars. |Really 3. |Yes, 2026. |Good."),
     ("en", "1. Introduction. |2. Methods."),
+    ("en", "1984. |It is a book. |2000. |No."),
     ("en", "Wait... what? |No... |Yes."),
     ("en", "See nmt.org. |It helps."),
     ("de", "Am 3. Oktober kam Hr. Müller, z. B. mit Dr. Maier. |Er blieb."),
