@@ -50,7 +50,8 @@ def kind_of(command: str) -> str:
 
 def test_every_block_is_known() -> None:
     assert len(BLOCKS) > 50
-    assert {block.language for block in BLOCKS} <= {"sh", "console", "yaml", "python", "text", ""}
+    kinds = {"sh", "console", "yaml", "python", "js", "text", ""}
+    assert {block.language for block in BLOCKS} <= kinds
     assert [command for command in commands() if not kind_of(command)] == []
     hidden = [
         (block.page, line)
@@ -417,6 +418,13 @@ def test_programs_work(
     elif not is_excerpt(block.text):
         exec(block.text, {})
         assert capsys.readouterr().out.count("\n") >= 3
+
+
+def test_scripts_of_pages_are_files_that_a_test_opens_in_a_browser() -> None:
+    included = [re.fullmatch(r'--8<-- "tests/browser/(.*)"\n', it.text) for it in blocks("js")]
+    tested = (ROOT / "tests/browser/test_attention_page.py").read_text(encoding="utf-8")
+    assert included
+    assert all(script is not None and f'"{script[1]}"' in tested for script in included)
 
 
 def test_examples_of_adding_a_part_are_files_that_a_test_trains_with() -> None:

@@ -93,6 +93,8 @@ WORDS = [
     ("align", "runs/tiny", "--reverse", "runs/mine", *PAIR),
     ("lexicon", "runs/mine"),
     ("export", "runs/mine", "-o", "mine.onnx"),
+    ("trace", "runs/mine", "one two ."),
+    ("serve", "runs/mine", "--port", "0"),
 ]
 
 
