@@ -25,6 +25,14 @@ from nmt.serving.service import Service
 from nmt.visualization import page
 
 _CACHED: Final = {"Cache-Control": "no-cache"}
+_SCRIPTS: Final = (  # of the page, in the order in which they need each other
+    "ask.js",
+    "sentence.js",
+    "choices.js",
+    "column.js",
+    "details.js",
+    "serve.js",
+)
 _STATUSES: Final = {
     400: "the request cannot be answered",
     401: "an API key is missing",
@@ -130,21 +138,15 @@ def _page() -> str:
     return template.render(title="nmt", version=__version__, policy="", style="", script="")
 
 
-def _style() -> str:
-    return f"{page.style()}\n{_read('serve.css')}"
-
-
 def _script() -> str:
-    return f"{page.script('trace')}\n{_read('serve.js')}"
-
-
-def _read(name: str) -> str:
-    return files("nmt.serving").joinpath("page", name).read_text(encoding="utf-8")
+    folder = files("nmt.serving") / "page"
+    own = [folder.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    return "\n".join([page.script("trace"), *own])
 
 
 _FILES: Final[dict[str, tuple[Callable[[], str], str]]] = {
     "/": (_page, "text/html"),
-    "/page.css": (_style, "text/css"),
+    "/page.css": (page.style, "text/css"),
     "/page.js": (_script, "text/javascript"),
     "/robots.txt": (lambda: "User-agent: *\nDisallow: /\n", "text/plain"),
 }

@@ -31,6 +31,7 @@ class PageOf(Protocol):
         width: of the window in pixels.
         theme: preferred colours.
         allowed: beginnings of the addresses that the page may load besides its own.
+        expected: parts of the errors that the console may show.
     """
 
     def __call__(
@@ -40,6 +41,7 @@ class PageOf(Protocol):
         theme: Theme = "light",
         *,
         allowed: tuple[str, ...] = (),
+        expected: tuple[str, ...] = (),
     ) -> "Page": ...
 
 
@@ -92,6 +94,7 @@ def _checked_pages(browser: "Browser", folder: Path) -> Iterator[PageOf]:
         theme: Theme = "light",
         *,
         allowed: tuple[str, ...] = (),
+        expected: tuple[str, ...] = (),
     ) -> "Page":
         if isinstance(page, str) and not page.startswith("http://127.0.0.1"):
             file = folder / f"page-{len(contexts)}.html"
@@ -112,16 +115,15 @@ def _checked_pages(browser: "Browser", folder: Path) -> Iterator[PageOf]:
             problems.append(f"dialog: {dialog.message}")
             dialog.dismiss()
 
+        def check_message(message: Any) -> None:
+            if message.type == "error" and not any(part in message.text for part in expected):
+                problems.append(f"console: {message.text}")
+
         context.on("request", lambda request: check_request(request.url))
         context.on("page", lambda other: problems.append(f"opens {other.url}"))
         opened.on("dialog", check_dialog)
         opened.on("pageerror", lambda error: problems.append(f"error: {error}"))
-        opened.on(
-            "console",
-            lambda message: (
-                problems.append(f"console: {message.text}") if message.type == "error" else None
-            ),
-        )
+        opened.on("console", check_message)
         opened.goto(address)
         return opened
 

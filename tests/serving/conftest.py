@@ -26,6 +26,7 @@ from nmt.serving.models import ModelRegistry, ServedRun
 from nmt.serving.options import ServeOptions
 from nmt.serving.server import make_server
 from nmt.text.normalization import Normalizer
+from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import WordTrainer
 
 WORDS = ["the", "cat", "dog", "sees", "hears", "a", "small", "old", "house", "here"]
@@ -33,9 +34,9 @@ OPTIONS = {"max_length": 12, "beam_size": 3}
 JSON = {"Content-Type": "application/json"}
 
 
-def make_translator(seed: int = 3) -> Translator:
+def make_translator(seed: int = 3, tokenizer: Tokenizer | None = None) -> Translator:
     torch.manual_seed(seed)
-    tokenizer = WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS)]))
+    tokenizer = tokenizer or WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS)]))
     config = {
         "embedding": {"size": 8, "dropout": 0},
         "encoder": {"hidden_size": 8, "dropout": 0},
@@ -57,9 +58,11 @@ def make_translator(seed: int = 3) -> Translator:
     )
 
 
-def make_model(name: str, languages: tuple[str, str], seed: int = 3) -> ServedRun:
+def make_model(
+    name: str, languages: tuple[str, str], seed: int = 3, tokenizer: Tokenizer | None = None
+) -> ServedRun:
     decoding = DecodingConfig.model_validate(OPTIONS)
-    return ServedRun(name, languages, make_translator(seed), decoding)
+    return ServedRun(name, languages, make_translator(seed, tokenizer), decoding)
 
 
 @pytest.fixture(scope="session")

@@ -442,6 +442,6 @@ const nmt = (() => {
 
   return {
     SIDES, register, element, shape, shown, number, decimal, figure, token, bar, scrolling, shade, bytes, weights,
-    data, matrixOf, paint, isLit, connected, wordButton, choice, select, newSettings, showSentence, focusWord,
+    data, matrixOf, paint, isLit, connected, describe, wordButton, choice, select, newSettings, showSentence, focusWord,
   };
 })();
