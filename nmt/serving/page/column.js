@@ -1,5 +1,6 @@
 // A column of the page: the translation by one model, and what belongs to its active sentence.
 (() => {
+  const WORD = ".word[data-side]";
   const REST = 1000; // milliseconds after which a screen reader hears that a translation is there
 
   nmt.Column = class {
@@ -45,8 +46,7 @@
         this.#show({ text: "", segments: [] });
         return;
       }
-      this.root.classList.add("late");
-      this.output.setAttribute("aria-busy", "true");
+      this.#wait();
       try {
         const { translations } = await this.ask("v1/translate", { text, ...this.page.search() }, signal);
         if (number === this.#newest) this.#show(translations[0]);
@@ -57,7 +57,7 @@
 
     /** Ask the server something of this model. */
     ask(path, body, signal) {
-      const waiting = (seconds) => this.#say(`The server is busy. Trying again in ${seconds} s …`);
+      const waiting = (seconds) => this.#say(`The server is busy. Trying again in ${seconds}\u00a0s\u00a0…`);
       const ofModel = path === "v1/translate" ? { views: this.model.has_attention } : {};
       return this.page.ask(path, { model: this.model.name, ...ofModel, ...body }, { signal, waiting });
     }
@@ -80,16 +80,18 @@
     /** Keep the words before, take another word, and translate the rest again. */
     async choose(sentence, prefix, index) {
       const number = this.#newest;
-      this.root.classList.add("late");
+      this.#wait();
       try {
         const body = { text: sentence.source, prefix, ...this.page.search() };
         const { translations } = await this.ask("v1/translate", body, this.#aborter.signal);
         if (number !== this.#newest) return;
         this.#done();
-        sentence.set(translations[0].segments[0], [...sentence.chosen.filter((one) => one < index), index]);
+        sentence.set(translations[0].segments[0], prefix, [...sentence.chosen.filter((one) => one < index), index]);
         this.#changed(sentence, index);
       } catch (problem) {
-        if (number === this.#newest && problem.name !== "AbortError") this.#fail(problem.message);
+        if (number !== this.#newest || problem.name === "AbortError") return;
+        this.#done();
+        this.#say(problem.message);
       }
     }
 
@@ -129,8 +131,14 @@
       if (text) this.#timer = setTimeout(() => (this.spoken.textContent = `Translated to ${this.model.target.name}.`), REST);
     }
 
+    #wait() {
+      this.root.classList.add("late");
+      this.root.classList.remove("stale");
+      this.output.setAttribute("aria-busy", "true");
+    }
+
     #done() {
-      this.root.classList.remove("late");
+      this.root.classList.remove("late", "stale");
       this.output.removeAttribute("aria-busy");
       this.status.replaceChildren();
       this.spoken.textContent = "";
@@ -142,10 +150,10 @@
 
     /** Show an error; what was there before stays, but dimmed, as it is no longer the translation. */
     #fail(message, text) {
-      this.output.removeAttribute("aria-busy");
-      if (text === undefined) this.root.classList.remove("late");
+      this.#done();
+      this.root.classList.add("stale");
       const again = nmt.element("button", { type: "button", class: "step", text: "Try again", on: { click: () => this.translate(text) } });
-      this.#say(message, ...(text === undefined ? [] : [" ", again]));
+      this.#say(message, " ", again);
     }
 
     /** Draw the whole text with its words, and what belongs to the active sentence. */
@@ -210,7 +218,9 @@
     /** Follow pointer and keyboard over the words of both languages. */
     #listen() {
       for (const root of [this.output, this.under]) {
-        root.addEventListener("pointerover", (event) => { if (event.pointerType === "mouse") this.#point(event.target); });
+        root.addEventListener("pointerover", (event) => {
+          if (event.pointerType === "mouse") this.#point(event.target.closest(WORD) ?? document.activeElement);
+        });
         root.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") this.#point(document.activeElement); });
         root.addEventListener("focusin", (event) => this.#point(event.target));
         root.addEventListener("focusout", () => this.#point(null));
@@ -224,7 +234,7 @@
 
     /** Light what belongs to the word that an element is in. */
     #point(element) {
-      const word = element?.closest(".word[data-side]");
+      const word = element?.closest(WORD);
       const isMine = word && this.root.contains(word);
       if (isMine && word.dataset.side === "target") {
         const sentence = this.#sentences[word.dataset.sentence];

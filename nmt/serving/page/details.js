@@ -54,8 +54,8 @@ nmt.Details = class {
     [this.#column, this.#sentence, this.#kind] = [column, column.active, kind];
     this.#press();
     if (!isSame) this.#frame();
-    const { text, isChanged, view } = column.active;
-    if (kind === "trace") this.#trace(isChanged ? text : "");
+    const { prefix, view } = column.active;
+    if (kind === "trace") this.#trace(prefix);
     else nmt.showSentence(this.root.querySelector(".panel"), view, this.page.view);
   }
 

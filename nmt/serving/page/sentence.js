@@ -10,9 +10,9 @@
       this.set(segment);
     }
 
-    /** Take another translation; `chosen` are the places of the words that the reader chose. */
-    set({ source, hypotheses, view }, chosen = []) {
-      Object.assign(this, { source, hypotheses, view, chosen });
+    /** Take another translation, which starts with `prefix`; `chosen` are the places of the words that were chosen. */
+    set({ source, hypotheses, view }, prefix = "", chosen = []) {
+      Object.assign(this, { source, hypotheses, view, prefix, chosen });
       const matrix = view?.words ? nmt.matrixOf(view, { level: "words", head: -1 }) : null;
       this.matrix = matrix?.hasWeights ? matrix : null;
       this.words = { source: [], target: [] };
