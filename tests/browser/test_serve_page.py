@@ -48,11 +48,11 @@ class Altered:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
-    def translate(self, lines: list[Any], options: Any) -> Any:
+    def translate(self, lines: list[Any], options: Any, *rest: Any) -> Any:
         if any("here" in line.source for line in lines):
             self.has_begun.set()
             assert self.may_run.wait(20)
-        return self._model.translate(lines, options)
+        return self._model.translate(lines, options, *rest)
 
 
 @pytest.fixture(scope="module")
