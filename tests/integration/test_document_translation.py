@@ -107,6 +107,7 @@ def test_warnings_name_the_sentences_of_all_documents(
     names[1].write_text("<p>one . <b>yy</b></p>")
     outcome = nmt("translate", model, "--document", *names)
     assert [line for line in outcome.err.splitlines() if "unknown" in line] == [
+        "nmt: warning: sentence 2: 1 of 2 tokens is unknown to the model",
         "nmt: warning: sentence 3: 2 of 4 tokens are unknown to the model",
         "nmt: warning: sentence 5: 1 of 1 tokens is unknown to the model",
     ]
