@@ -348,6 +348,17 @@ def test_sentences_are_filtered(page_of: "PageOf") -> None:
     assert page.url.endswith("#3")
 
 
+def test_only_the_first_1000_sentences_are_listed(page_of: "PageOf") -> None:
+    words = Matrix(("a",), ("b",), np.ones((1, 1)))
+    page = page_of(page_with(*(view(line=line, words=words) for line in range(1, 1101))))
+    assert page.locator("[data-list] li").count() == 1000
+    assert page.inner_text(".list-count") == "the first 1,000 are listed"
+    page.click("text=Previous")
+    assert page.inner_text(".title h2") == "Sentence 1,000"
+    page.evaluate("location.hash = '#1100'")
+    page.wait_for_function("document.querySelector('.title h2').textContent === 'Sentence 1,100'")
+
+
 def test_the_next_sentence_is_that_of_the_list(page_of: "PageOf") -> None:
     page = page_of(page_with(*several()))
     page.select_option("select[name=sort]", "score")

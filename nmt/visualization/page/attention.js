@@ -25,11 +25,14 @@
   sort.append(...usable.map(([value, [text]]) => nmt.element("option", { value, text })));
   const filter = find("input[name=filter]");
   const toggle = find(".list-toggle");
+  const words = new Map(views.map((view) => [view, view.text.join("\n").toLowerCase()]));
+  const items = new Map();
+  const MOST_LISTED = 1000; // a browser takes seconds to list more
+  let listed = [];
   let open = null;
 
   summarize();
   document.body.classList.toggle("single", views.length === 1 && total === 1);
-  const items = new Map(views.map((view) => [view, item(view)]));
   sort.addEventListener("input", refresh);
   filter.addEventListener("input", refresh);
   toggle.addEventListener("click", () => showList(toggle.getAttribute("aria-expanded") !== "true"));
@@ -46,6 +49,12 @@
       : `${all} ${total === 1 ? "sentence" : "sentences"}`;
   }
 
+  /** Return the row of a sentence, which is made when it is first listed. */
+  function itemOf(view) {
+    if (!items.has(view)) items.set(view, item(view));
+    return items.get(view);
+  }
+
   function item(view) {
     const text = (side, kind) => nmt.element("span", { class: kind, dir: "auto", lang: view.languages?.[side], text: view.text[side] || " " });
     const value = nmt.element("span", { class: "value" });
@@ -55,18 +64,21 @@
       nmt.element("span", { class: "pair" }, ...(view.grid ? [] : [text(0, "of-source")]), text(1, "of-target")),
       value,
     );
-    return { button, value, row: nmt.element("li", {}, button), words: view.text.join("\n").toLowerCase() };
+    return { button, value, row: nmt.element("li", {}, button) };
   }
 
   /** List the sentences that the filter leaves, in the order asked for. */
   function refresh() {
     const [, key, show, field] = orders[sort.value];
     const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const left = views.filter((view) => wanted.every((word) => items.get(view).words.includes(word)));
+    const left = views.filter((view) => wanted.every((word) => words.get(view).includes(word)));
     left.sort((one, two) => (has(two, field) ? key(two) : -Infinity) - (has(one, field) ? key(one) : -Infinity) || one.line - two.line);
-    for (const view of left) items.get(view).value.textContent = has(view, field) ? show(view) : "–";
-    list.replaceChildren(...left.map((view) => items.get(view).row));
-    find(".list-count").textContent = left.length === views.length ? "" : `${places.format(left.length)} of ${places.format(views.length)} sentences`;
+    listed = left.slice(0, MOST_LISTED);
+    for (const view of listed) itemOf(view).value.textContent = has(view, field) ? show(view) : "–";
+    list.replaceChildren(...listed.map((view) => itemOf(view).row));
+    const found = left.length === views.length ? "" : `${places.format(left.length)} of ${places.format(views.length)} sentences`;
+    const first = listed.length === left.length ? "" : `the first ${places.format(listed.length)} are listed`;
+    find(".list-count").textContent = [found, first].filter(Boolean).join("; ");
   }
 
   function openFromAddress() {
@@ -87,9 +99,9 @@
   }
 
   function show(view) {
-    if (open !== null) items.get(open).button.removeAttribute("aria-current");
+    if (open !== null) itemOf(open).button.removeAttribute("aria-current");
     open = view;
-    items.get(view).button.setAttribute("aria-current", "true");
+    itemOf(view).button.setAttribute("aria-current", "true");
     toggle.textContent = `Sentence ${places.format(view.line)}`;
     const title = nmt.element("h2", { text: `Sentence ${places.format(view.line)}` });
     const step = (text, by) => nmt.element("button", { type: "button", class: "step", text, on: { click: () => move(by) } });
@@ -100,12 +112,10 @@
 
   /** Open the sentence that is next in the list, or the one before. */
   function move(by) {
-    const rows = [...list.children];
-    const at = rows.indexOf(items.get(open).row);
-    const next = views.find((view) => items.get(view).row === rows[(at + by + rows.length) % rows.length]);
+    const next = listed[(listed.indexOf(open) + by + listed.length) % listed.length];
     if (!next) return;
     choose(next);
-    items.get(next).row.scrollIntoView({ block: "nearest" });
+    itemOf(next).row.scrollIntoView({ block: "nearest" });
     panel.querySelector(`.step:nth-child(${by < 0 ? 1 : 2})`).focus();
   }
 
