@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -121,6 +121,27 @@ def test_cancelling_while_it_is_computed_stops_the_rest(batcher: Batcher) -> Non
     translate.may_run.set()
     assert batcher.submit(["there"], "other", translate).result(10) == ["<there>"]
     assert [batch[0] for batch in translate.batches] == ["gone", "there"]
+
+
+def test_cancelling_one_request_does_not_stop_its_batch(batcher: Batcher) -> None:
+    holder, has_begun, is_cancelled = Recorder(), threading.Event(), threading.Event()
+    batches = []
+
+    def compute(lines: list[str], check: Callable[[], None]) -> list[str]:
+        batches.append(lines)
+        has_begun.set()
+        assert is_cancelled.wait(10)
+        check()
+        return lines
+
+    holder.hold(batcher)
+    gone, there = (batcher.submit([line], "key", compute) for line in ("gone", "there"))
+    holder.may_run.set()
+    assert has_begun.wait(10)
+    assert gone.cancel()
+    is_cancelled.set()
+    assert there.result(10) == ["there"]
+    assert batches == [["gone", "there"]]
 
 
 def test_functions_run_alone(batcher: Batcher) -> None:
