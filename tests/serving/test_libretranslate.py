@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from nmt.serving import libretranslate
+from nmt.serving.libretranslate import TranslatedFiles
 from nmt.serving.models import ModelRegistry
 
 LINE = "the cat sees a dog"
@@ -165,3 +167,20 @@ def test_files_are_translated(server: Any, models: Any) -> None:
 def test_files_that_cannot_be_read(server: Any, name: str, content: bytes, message: str) -> None:
     answer = send_file(server, name, content)
     assert (answer.status, answer.error) == (400, message)
+
+
+def test_a_translated_file_is_kept_for_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(libretranslate.time, "monotonic", lambda: now)
+    files = TranslatedFiles()
+    key = files.add("a/b.txt", b"text")
+    now += 599.0
+    assert files.find(key) == b"text"
+    now += 1.0
+    assert files.find(key) is None
+
+
+def test_the_last_sixteen_translated_files_are_kept() -> None:
+    files = TranslatedFiles()
+    keys = [files.add("a.txt", bytes([number])) for number in range(17)]
+    assert [files.find(key) for key in keys] == [None, *(bytes([one]) for one in range(1, 17))]
