@@ -61,10 +61,10 @@ def _open_run(
     from nmt.text.tokenizer import Tokenizer
 
     run = Run.open(path)
-    direction = _require_languages(path, direction or run.config.data.languages())
     translator = Translator.from_run(run, checkpoint=checkpoint, device=device, precision=precision)
     if not isinstance(translator.source_reader, Tokenizer):
         raise ConfigError(f"{path}: reads grids, which are not served; use `nmt translate`")
+    direction = _require_languages(path, direction or run.config.data.languages())
     return ServedRun(name, direction, translator, run.config.decoding)
 
 

@@ -1,6 +1,7 @@
 """Models have names and directions; tags of clients find them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -76,3 +77,18 @@ def test_few_searches_are_kept(new_model: Any) -> None:
         model.translate([Input("the cat")], SearchOptions(beam_size=size))
     assert len(model._others) == 8
     assert model.translate([Input("the cat")], SearchOptions(n_best=4))[0].texts[3:]
+
+
+def test_runs_of_grids_are_refused_before_their_languages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = SimpleNamespace(languages=lambda: (None, None))
+    run = SimpleNamespace(config=SimpleNamespace(data=data))
+    grids = SimpleNamespace(source_reader=object())
+    monkeypatch.setattr("nmt.runs.run.Run.open", lambda *_, **__: run)
+    monkeypatch.setattr("nmt.inference.translator.Translator.from_run", lambda *_, **__: grids)
+    with pytest.raises(ConfigError) as caught:
+        open_models([str(tmp_path)])
+    assert str(caught.value) == (
+        f"{tmp_path}: reads grids, which are not served; use `nmt translate`"
+    )
