@@ -54,10 +54,11 @@ def find_alternatives(
     tokenizer = translator.target_tokenizer
     ids = [*translator.source_reader.encode_words(source).ids][: translator.max_source_length]
     forced = tokenizer.encode(prefix)
-    forced += tokenizer.between_words if forced else ()
+    has_blank = bool(forced) and not has_no_spaces(prefix[-1:])
+    forced += tokenizer.between_words if has_blank else ()
     if not ids or len(forced) >= translator.runner.search.rules.limits.max_length:
         return []
-    keeps_word = bool(forced) and not tokenizer.between_words and not has_no_spaces(prefix[-1:])
+    keeps_word = has_blank and not tokenizer.between_words
     likely = _likely_tokens(translator, ids, forced, _SPARE * count, keeps_word=keeps_word)
     constraints = [Constraints((*forced, token)) for token, _ in likely]
     found = translator.runner.run_search([ids] * len(likely), constraints)

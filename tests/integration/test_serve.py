@@ -117,6 +117,8 @@ def test_a_port_in_use(in_trained: Path, nmt: Any) -> None:
 def test_what_cannot_be_served(in_trained: Path, nmt: Any, tmp_path: Path) -> None:
     empty = tmp_path / "keys"
     empty.write_text("\n")
+    comment = tmp_path / "comment"
+    comment.write_text("secret\n\n# of the printer\n")
     for arguments, message in (
         (["runs/none"], "runs/none"),
         (
@@ -126,7 +128,17 @@ def test_what_cannot_be_served(in_trained: Path, nmt: Any, tmp_path: Path) -> No
         (["runs/tiny", "--port", "99999"], "must be a whole number from 0 to 65535, not '99999'"),
         (["runs/tiny", "--timeout", "x"], "must be seconds from 0 to 3600, not 'x'"),
         (["runs/tiny", "--api-key-file", empty], "has no keys; write one key per line"),
+        (
+            ["runs/tiny", "--api-key-file", comment],
+            f"--api-key-file {comment}, line 3: has blanks; write one key per line",
+        ),
         (["runs/tiny", "--host", "192.0.2.1"], "--host 192.0.2.1: "),
+        (["runs/tiny", "--host", ""], "must be an address, such as 127.0.0.1 or 0.0.0.0"),
+        (["runs/tiny", "--timeout", "0"], "must be above 0 seconds, not '0'"),
+        (
+            ["runs/tiny", "--cors", "https://a.example/"],
+            "--cors https://a.example/: is not an origin; give one without a path, as",
+        ),
     ):
         if "--port" not in arguments:
             arguments += ["--port", "0"]

@@ -34,13 +34,16 @@ OPTIONS = {"max_length": 12, "beam_size": 3}
 JSON = {"Content-Type": "application/json"}
 
 
-def make_translator(seed: int = 3, tokenizer: Tokenizer | None = None) -> Translator:
+def make_translator(
+    seed: int = 3, tokenizer: Tokenizer | None = None, **options: Any
+) -> Translator:
     torch.manual_seed(seed)
     tokenizer = tokenizer or WordTrainer(Normalizer()).train(lambda: iter([" ".join(WORDS)]))
-    config = {
+    config: dict[str, Any] = {
         "embedding": {"size": 8, "dropout": 0},
         "encoder": {"hidden_size": 8, "dropout": 0},
         "decoder": {"hidden_size": 12, "output_dropout": 0},
+        **options,
     }
     model = build_model(ModelConfig.model_validate(config), len(tokenizer), len(tokenizer)).eval()
     with torch.no_grad():
@@ -59,10 +62,14 @@ def make_translator(seed: int = 3, tokenizer: Tokenizer | None = None) -> Transl
 
 
 def make_model(
-    name: str, languages: tuple[str, str], seed: int = 3, tokenizer: Tokenizer | None = None
+    name: str,
+    languages: tuple[str, str],
+    seed: int = 3,
+    tokenizer: Tokenizer | None = None,
+    **options: Any,
 ) -> ServedRun:
     decoding = DecodingConfig.model_validate(OPTIONS)
-    return ServedRun(name, languages, make_translator(seed, tokenizer), decoding)
+    return ServedRun(name, languages, make_translator(seed, tokenizer, **options), decoding)
 
 
 @pytest.fixture(scope="session")

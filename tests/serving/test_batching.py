@@ -144,6 +144,35 @@ def test_cancelling_one_request_does_not_stop_its_batch(batcher: Batcher) -> Non
     assert batches == [["gone", "there"]]
 
 
+def test_a_computation_learns_that_nobody_waits_any_more(batcher: Batcher) -> None:
+    steps: list[str] = []
+    has_begun, may_run = threading.Event(), threading.Event()
+
+    def compute(lines: list[str], check: Callable[[], None]) -> list[str]:
+        check()
+        steps.append("begun")
+        has_begun.set()
+        assert may_run.wait(10)
+        check()
+        steps.append("done")
+        return lines
+
+    gone, there = (batcher.submit([line], "key", compute) for line in ("gone", "there"))
+    assert has_begun.wait(10)
+    assert gone.cancel()
+    may_run.set()
+    assert there.result(10) == ["there"], "others of the batch still wait"
+    assert steps == ["begun", "done"]
+    has_begun.clear()
+    may_run.clear()
+    gone = batcher.submit(["gone"], "key", compute)
+    assert has_begun.wait(10)
+    assert gone.cancel()
+    may_run.set()
+    assert batcher.run(lambda check: check()).result(10) == [None]
+    assert steps == ["begun", "done", "begun"]
+
+
 def test_functions_run_alone(batcher: Batcher) -> None:
     assert batcher.run(lambda check: 3).result(10) == [3]
     with pytest.raises(ZeroDivisionError):

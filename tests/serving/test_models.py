@@ -1,5 +1,6 @@
 """Models have names and directions; tags of clients find them."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,11 @@ def test_a_tag_finds_the_language_that_is_served(
 def test_directions_are_split() -> None:
     assert split_direction("en-de") == ("en", "de")
     assert split_direction("zh_hans:en") == ("zh-Hans", "en")
+    assert split_direction("EN-de") == ("en", "de")
+    assert split_direction("en:pt_br") == ("en", "pt-BR")
+    for text in ("", "en-", ":de", "zh-Hans-en", "en:de:fr", "en>de"):
+        with pytest.raises(ConfigError, match=f"^--languages {text}: "):
+            split_direction(text)
     with pytest.raises(
         ConfigError, match=r"^--languages en: must name two languages, such as en-de or"
     ):
@@ -92,3 +98,27 @@ def test_runs_of_grids_are_refused_before_their_languages(
     assert str(caught.value) == (
         f"{tmp_path}: reads grids, which are not served; use `nmt translate`"
     )
+
+
+def test_an_exported_file_names_its_languages_unless_it_is_old(
+    models: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from nmt.export.exported_translator import ExportedTranslator
+    from nmt.export.onnx_file import ExportMetadata
+
+    tokenizer = models.first.translator.target_tokenizer
+    old = ExportMetadata("float32", 3, 5, 50, 100, tokenizer, tokenizer)
+    assert "language" not in old.to_json()
+    new = replace(old, source_language="pt-BR", target_language="de")
+    stored = {"old.onnx": old.to_json(), "new.onnx": new.to_json()}
+
+    def open_stored(path: str, num_threads: int) -> Any:
+        return SimpleNamespace(description=ExportMetadata.from_json(stored[path], Path(path)))
+
+    monkeypatch.setattr(ExportedTranslator, "open", open_stored)
+    assert open_models(["new.onnx"]).first.languages == ("pt-BR", "de")
+    assert open_models(["new.onnx"], ["en:fr"]).first.languages == ("en", "fr")
+    assert open_models(["old.onnx"], ["zh-Hans:en"]).first.languages == ("zh-Hans", "en")
+    with pytest.raises(ConfigError, match=r"^old\.onnx: its languages are not known; give"):
+        open_models(["new.onnx", "old.onnx"])

@@ -37,6 +37,8 @@ def test_unchanged_configuration_is_accepted() -> None:
         {"data__test__source": "c"},
         {"data__cache": "cache"},
         {"data__encoding_processes": 2},
+        {"data__source_language": "pt-BR"},
+        {"data__target_language": "de"},
         {"training__max_epochs": 1000},
         {"training__max_updates": 1000},
         {"training__max_bad_updates": 1000},
