@@ -252,6 +252,9 @@ def test_an_open_bracket_before_a_link_is_kept() -> None:
     text = "(see www.x.org) ([text](www.x.org)), (a) www.x.org\n(a) b www.x.org"
     assert run_document(text, TEXT, recorder).text == text.upper().replace("WWW.X.ORG", "www.x.org")
     assert recorder.rounds == [["see", "text", "a", "(a) b"]]
+    recorder = Recorder()
+    run_document("(no link", TEXT, recorder)
+    assert recorder.rounds == [["(no link"]]
 
 
 # Lines of text, with what is not translated replaced by what is.

@@ -23,6 +23,7 @@ TEXTS = {
     "<dl><dt translate=no>a<dd>b<dt translate=no>c<dt>d</dl>": ["b", "d"],
     "<table><tr><td translate=no>a<th>b<td translate=no>c<tr><td>d</table>": ["b", "d"],
     "<table><thead><tr><th translate=no>a<tbody><tr translate=no><td>b<tfoot><tr><td>c": ["c"],
+    "<table><thead translate=no><tr><td>a<tbody><tr><td>b": ["b"],
     "<select><option translate=no>a<option>b</select>": ["b"],
     "<div translate=no>a<div>b</div></div>c": ["c"],
     "<br translate=no>a<img alt='x'/>b": ["a", "b"],
