@@ -104,12 +104,14 @@ def reasons(tree: BeamTree, step: int) -> dict[int, tuple[Reason, str]]:
     return {node.token: (node.reason, node.rule) for node in tree.nodes if node.step == step}
 
 
-def test_special_symbols_are_forbidden(random_model):
+@pytest.mark.parametrize("name", ["beam", "greedy"])
+def test_special_symbols_are_forbidden(random_model, make_search, name):
     model = random_model(EOS + 3, 1)
     model.table[:, UNK] = 0.0
-    tree, best = watch(model, BeamSearch(2, 1, SCORING, Rules(LIMITS)))
+    search = make_search(name, SCORING, Rules(LIMITS))
+    tree, best = watch(model, search)
     assert reasons(tree, 0)[UNK] == ("forbidden", "special symbols")
-    check(tree, best, 2)
+    check(tree, best, search.beam_size)
 
 
 def test_a_rule_is_named(random_model):
