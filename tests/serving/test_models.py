@@ -83,6 +83,8 @@ def test_few_searches_are_kept(new_model: Any) -> None:
         model.translate([Input("the cat")], SearchOptions(beam_size=size))
     assert len(model._others) == 8
     assert model.translate([Input("the cat")], SearchOptions(n_best=4))[0].texts[3:]
+    reranked = replace(model, translator=replace(model.translator, reranker=object()))
+    assert reranked._with_search(4, 4).reranker is None
 
 
 def test_runs_of_grids_are_refused_before_their_languages(
