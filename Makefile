@@ -10,12 +10,13 @@ AXE_SHA512 := 1477dafa598d8d065f273d6af302aa203c02e83131707b7fa648cd41bd3d6b734f
 
 PAIRS ?= 10000 100000 1000000
 
-.PHONY: help install demo test test-slow benchmark check format reference tour pages docs browser clean
+.PHONY: help install demo test test-slow test-pages benchmark check format reference tour pages docs browser clean
 
 help:
 	@echo "make install    create the environment .venv (2 minutes, 1.4 GB); the other targets do this, too"
 	@echo "make demo       run nmt demo: a tour with a model of a toy language (2 minutes)"
 	@echo "make test       run the tests"
+	@echo "make test-pages run the tests of pages (they need Chromium and npm)"
 	@echo "make test-slow  run the slow tests (they train models)"
 	@echo "make benchmark  measure speed and memory of training (docs/benchmarks.md; 17 minutes on an idle machine)"
 	@echo "make check      run the static checks: format, lint, types, layers"
@@ -102,6 +103,9 @@ $(BROWSER): $(INSTALLED)
 	cd .venv/axe && echo "$(AXE_SHA512)  axe-core-$(AXE).tgz" | sha512sum --check --quiet
 	cd .venv/axe && tar xzf axe-core-$(AXE).tgz package/axe.min.js package/LICENSE
 	@touch $@
+
+test-pages: $(BROWSER)
+	NMT_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m "browser and not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 browser: $(BROWSER)
 	chromium --version

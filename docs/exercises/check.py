@@ -132,7 +132,7 @@ def check_pharaoh_links(exercise: ModuleType) -> Iterator[Case]:
     source_first = "a link is source-target: the column first, then the row"
     cases = [
         ("a diagonal", [[0.9, 0.1], [0.2, 0.8]], "0-0 1-1", source_first),
-        ("a jump", [[0.9, 0.1, 0], [0, 0.1, 0.9], [0, 0.8, 0.2]], "0-0 1-2 2-1", source_first),
+        ("a jump", [[0.1, 0.9, 0], [0, 0.1, 0.9], [0.8, 0, 0.2]], "0-2 1-0 2-1", source_first),
         ("a tie", [[0.5, 0.5]], "0-0", "of two equal weights, the first one counts"),
         ("a row of zeros", [[0.0, 0], [0, 1]], "1-1", "a row of zeros has no link"),
         (

@@ -124,12 +124,16 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
     from nmt.inference.inputs import LineWarnings
     from nmt.inference.views import view_of_alignment
 
+    translator = _load(run, arguments)
+    translator.require_attention()
+    backward = None if reverse is None else _load(reverse, _of_reverse(arguments))
     warnings = LineWarnings()
     number, gold, links = 0, None, None
     if arguments.gold is not None:
         is_auto = arguments.alignment_units == "auto"
         gold = GoldAlignments(arguments.gold, arguments.max_line_bytes, is_auto=is_auto)
-    aligned = _aligned(run, reverse, arguments, warnings)
+    pairs = arguments.read(run.config)
+    aligned = _aligned(translator, backward, pairs, arguments, warnings)
     title, languages = f"Attention of {arguments.run}", run.config.data.languages()
     with (
         open_alignments(arguments.output, arguments.format, per_head=arguments.per_head) as write,
@@ -159,15 +163,17 @@ def _align(run: "Run", reverse: "Run | None", arguments: Arguments) -> int:
 
 
 def _aligned(
-    run: "Run", reverse: "Run | None", arguments: Arguments, warnings: "LineWarnings"
+    translator: "Translator",
+    backward: "Translator | None",
+    pairs: "Iterator[tuple[Source, str]]",
+    arguments: Arguments,
+    warnings: "LineWarnings",
 ) -> "Iterator[tuple[tuple[Source, str], SentenceAlignment]]":
     """Yield each pair as read, with its alignment."""
     from nmt.inference.inputs import windows
 
-    translator = _load(run, arguments)
-    backward = None if reverse is None else _load(reverse, _of_reverse(arguments))
     number = 1
-    for window in windows(arguments.read(run.config), lambda pair: len(pair[0]) + len(pair[1])):
+    for window in windows(pairs, lambda pair: len(pair[0]) + len(pair[1])):
         found = translator.align(window, warnings, with_scores=arguments.html is not None)
         if backward is not None:
             turned = [(target, cast(str, source)) for source, target in window]

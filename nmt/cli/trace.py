@@ -21,6 +21,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ from nmt.core.errors import UserError
 if TYPE_CHECKING:
     from nmt.data.formats.grids import Source
     from nmt.inference.trace import Trace
+    from nmt.inference.views import Languages
 
 # Arguments that an exported model supports.
 _OF_EXPORTED: Final = ("plugins", "run", "sentence", "json", "html", "beam_size")
@@ -57,14 +59,18 @@ class Arguments(TrainedRun, SearchArguments):
 
 def run(arguments: Arguments) -> int:
     """Trace the sentence; write a text, or the files asked for."""
-    trace = _trace_exported(arguments) if Path(arguments.run).is_file() else _trace_run(arguments)
+    if Path(arguments.run).is_file():
+        trace, languages = _trace_exported(arguments)
+    else:
+        trace, languages = _trace_run(arguments)
     if arguments.json is not None:
         with open_output(arguments.json) as output:
             output.write(trace.to_json())
     if arguments.html is not None:
         from nmt.visualization.page import render_page
 
-        view = trace.view(lambda prefix: _command(arguments, trace.text[0], prefix))
+        force = partial(_command, arguments, trace.text[0])
+        view = trace.view(force, languages=languages)
         with open_output(arguments.html) as output:
             output.write(render_page("trace", [view], title=f"{arguments.run}: trace"))
     if arguments.json is None and arguments.html is None:
@@ -76,7 +82,8 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
-def _trace_run(arguments: Arguments) -> "Trace":
+def _trace_run(arguments: Arguments) -> "tuple[Trace, Languages]":
+    """Return the trace, and the languages of source and target."""
     run = arguments.open_run()
     reads_grids = run.config.reads_grids
     check_files(_outputs(arguments), [arguments.sentence] if reads_grids else [], run)
@@ -91,11 +98,11 @@ def _trace_run(arguments: Arguments) -> "Trace":
     from nmt.inference.translator import Translator
 
     translator = Translator.from_run(run, checkpoint=arguments.checkpoint, device="cpu")
-    return translator.trace(source, prefix=arguments.prefix)
+    return translator.trace(source, prefix=arguments.prefix), run.config.data.languages()
 
 
-def _trace_exported(arguments: Arguments) -> "Trace":
-    """Return the trace of an exported model, which has only the translation."""
+def _trace_exported(arguments: Arguments) -> "tuple[Trace, Languages]":
+    """Return the trace of an exported model, which has only the translation, and its languages."""
     for declared, value, default in _given(arguments):
         if declared.name not in _OF_EXPORTED and value != default:
             raise UserError(
@@ -110,7 +117,7 @@ def _trace_exported(arguments: Arguments) -> "Trace":
 
     translator = ExportedTranslator.open(arguments.run, beam_size=arguments.beam_size)
     (translation,) = translator.translate([source])
-    return Trace.of_exported(source, translation)
+    return Trace.of_exported(source, translation), translator.description.languages
 
 
 def _outputs(arguments: Arguments) -> "dict[str, Path | None]":

@@ -59,6 +59,11 @@ class ExportMetadata:
     source_language: str | None = None
     target_language: str | None = None
 
+    @property
+    def languages(self) -> tuple[str | None, str | None]:
+        """Return the languages of source and target."""
+        return self.source_language, self.target_language
+
     def to_json(self) -> str:
         """Return the metadata as JSON."""
         target = None if self.source is self.target else _pack(self.target)
@@ -102,7 +107,7 @@ class ExportMetadata:
             number = getattr(self, name)
             if type(number) is not int or not 1 <= number <= most:
                 raise ValueError(f"{name}: must be a whole number from 1 to {most}, not {number!r}")
-        for tag in (self.source_language, self.target_language):
+        for tag in self.languages:
             if tag is not None and normalize_tag(tag) != tag:
                 raise ValueError(f"language: must be {normalize_tag(tag)}, not {tag}")
 

@@ -171,23 +171,19 @@ class Trace:
         )
         return f'{text[:-1]}, "arrays": {{{arrays}}}}}\n'
 
-    def view(self, force: "Callable[[str], str] | None" = None) -> dict[str, Any]:
+    def view(
+        self,
+        force: "Callable[[str], str] | None" = None,
+        *,
+        languages: tuple[str | None, str | None] = (None, None),
+    ) -> dict[str, Any]:
         """Return what a page or a terminal shows: scalars, and the first numbers of each vector.
 
         Args:
             force: returns the command that continues from a forced prefix; None: no commands.
+            languages: BCP 47 tags of source and target.
         """
         best = self.translation.hypotheses[0]
-        attention = None
-        if self.alignment is not None:
-            from nmt.inference.views import view_of_alignment
-
-            attention = view_of_alignment(
-                self.alignment,
-                pair=(self.text[0] if self.grid is None else self.grid, self.text[1]),
-                score=best.score,
-                log_probability=best.log_probability,
-            ).to_json()
         steps = [
             {
                 **asdict(step),
@@ -204,6 +200,7 @@ class Trace:
         view = {
             "v": VERSION,
             "text": self.text,
+            "languages": languages,
             "prefix": self.prefix,
             "source": self.source,
             "target": self.target,
@@ -215,10 +212,25 @@ class Trace:
             "parameters": self.parameters,
             "arrays": dict(self._shown_arrays()),
             "tree": self._tree_json(),
-            "attention": attention,
+            "attention": self._attention_json(languages),
         }
         shortened: dict[str, Any] = _finite(view)
         return shortened
+
+    def _attention_json(self, languages: tuple[str | None, str | None]) -> dict[str, Any] | None:
+        """Return the view of the attention; None: the model has none."""
+        if self.alignment is None:
+            return None
+        from nmt.inference.views import view_of_alignment
+
+        best = self.translation.hypotheses[0]
+        return view_of_alignment(
+            self.alignment,
+            pair=(self.text[0] if self.grid is None else self.grid, self.text[1]),
+            score=best.score,
+            log_probability=best.log_probability,
+            languages=languages,
+        ).to_json()
 
     def _shown_arrays(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the arrays of a page: whole rows over the source, the first numbers of others."""

@@ -201,8 +201,8 @@ class RunDirectory:
             raise RunError(f"{self.path}: no such folder; {otherwise}") from None
         except NotADirectoryError:
             raise RunError(
-                f"{self.path}: is not a folder; {otherwise} (only `nmt translate` takes a file of "
-                "`nmt export`)"
+                f"{self.path}: is not a folder; {otherwise} (only translate, trace and serve take "
+                "a file of `nmt export`)"
             ) from None
         if _CONFIG not in names:
             raise RunError(f"{self.path}: has no {_CONFIG}; {otherwise}")

@@ -174,10 +174,12 @@ class OwnAPI:
             lines = [Input(body.text)]
             translating = self._service.translate_lines(model, lines, SearchOptions())
             (translation,) = await self._service.answer(request, translating)
-            return _write_trace(Trace.of_exported(body.text, translation), body)
+            return _write_trace(Trace.of_exported(body.text, translation), body, model.languages)
         translator = model.require_run("trace")
         work = self._service.run(
-            lambda _: _write_trace(translator.trace(body.text, prefix=body.prefix), body)
+            lambda _: _write_trace(
+                translator.trace(body.text, prefix=body.prefix), body, model.languages
+            )
         )
         return await self._service.answer(request, work)
 
@@ -241,10 +243,10 @@ def _score(score: SentenceScore) -> dict[str, Any]:
     }
 
 
-def _write_trace(trace: Trace, body: schemas.Tracing) -> Response:
+def _write_trace(trace: Trace, body: schemas.Tracing, languages: tuple[str, str]) -> Response:
     if body.arrays:
         return Response(trace.to_json(), media_type="application/json")
-    return JSONResponse(trace.view())
+    return JSONResponse(trace.view(languages=languages))
 
 
 def _hypotheses(model: ServedModel, translation: Translation) -> "list[dict[str, Any]]":

@@ -72,9 +72,8 @@ def _open_file(path: str, name: str, direction: tuple[str, str] | None) -> Serve
     from nmt.export.exported_translator import ExportedTranslator
 
     translator = ExportedTranslator.open(path, num_threads=1)
-    described = translator.description
-    of_file = described.source_language, described.target_language
-    return ServedFile(name, _require_languages(path, direction or of_file), translator)
+    direction = _require_languages(path, direction or translator.description.languages)
+    return ServedFile(name, direction, translator)
 
 
 def _require_languages(path: str, found: tuple[str | None, str | None]) -> tuple[str, str]:

@@ -44,8 +44,22 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def make_server(models: ModelRegistry, options: ServeOptions) -> uvicorn.Server:
-    """Return the server, which does not listen yet."""
+class _Server(uvicorn.Server):
+    """A server that reports when it takes requests and signals."""
+
+    def __init__(self, config: uvicorn.Config, report: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._report = report
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._report()
+
+
+def make_server(
+    models: ModelRegistry, options: ServeOptions, report: Callable[[], object] = lambda: None
+) -> uvicorn.Server:
+    """Return the server, which does not listen yet; it calls `report` before the first request."""
     config = uvicorn.Config(
         create_app(models, options),
         access_log=False,  # it has the query; ours has the path only
@@ -58,7 +72,7 @@ def make_server(models: ModelRegistry, options: ServeOptions) -> uvicorn.Server:
         timeout_keep_alive=75,  # more than most proxies, so that they close first
         ws="none",
     )
-    return uvicorn.Server(config)
+    return _Server(config, report)
 
 
 def serve(
@@ -74,7 +88,7 @@ def serve(
         models: to serve.
         options: of the server.
         listening: the socket; it is closed at the end.
-        report: called before the first request.
+        report: called before the first request, when signals end the server as they should.
 
     Raises:
         KeyboardInterrupt: at the end, after SIGINT.
@@ -85,8 +99,7 @@ def serve(
     gc.freeze()  # the collector would stop all threads to look at modules and models again
     if not options.logs_texts:  # its warnings have words of the lines
         logging.getLogger("nmt.inference").setLevel(logging.ERROR)
-    server = make_server(models, options)
-    report()
+    server = make_server(models, options, report)
     # uvicorn raises the signal again when it has ended, for the handler from before.
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:

@@ -1,7 +1,7 @@
 """Pages in headless Chromium: how they are opened, and what must hold for every one of them.
 
 The tests are skipped where Playwright, Chromium or axe-core is missing; with NMT_REQUIRE_BROWSER=1
-they fail instead. `.ci/run` installs all three.
+they fail instead. `make test-pages` installs the first and the last, `.ci/run` all three.
 """
 
 import os
@@ -21,6 +21,14 @@ AXE = Path(__file__).parents[2] / ".venv/axe/package/axe.min.js"
 HEIGHT = 900
 WIDTHS = (360, 768, 1440)
 Theme = Literal["light", "dark"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, so that `make test` leaves them out."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
 
 
 class PageOf(Protocol):

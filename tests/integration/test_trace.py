@@ -33,6 +33,7 @@ def test_a_trace_as_json_and_as_a_page(nmt: Command, in_trained: Path, tmp_path:
     assert found["tree"]["places"] == 2
     page = files[1].read_text()
     assert page.startswith("<!doctype html>") and "runs/tiny: trace" in page
+    assert page.count('"languages":["en","de"]') == 2  # of the texts, and of the attention
     forced = found["steps"][0]["likeliest"][1]["prefix"]
     command = shlex.join(["nmt", "trace", "runs/tiny", "--beam-size=2", f"--prefix={forced}", LINE])
     assert json.dumps(command, ensure_ascii=False)[1:-1].replace("<", "\\u003c") in page
@@ -68,4 +69,5 @@ def test_an_exported_file_lacks_what_is_in_its_graph(
     page = tmp_path / "a.html"
     assert nmt("trace", exported, LINE, "--html", page).code == 0
     assert "which stay inside the exported graph" in page.read_text()
+    assert '"languages":["en","de"]' in page.read_text()
     nmt("trace", exported, LINE, "--prefix", "a").assert_refused("--prefix: not supported")

@@ -93,7 +93,7 @@ def test_scores_and_alignments(server: Any, models: Any) -> None:
 def test_trace_is_that_of_the_translator(server: Any, models: Any) -> None:
     there = models.first.translator.trace(LINE, prefix="small")
     assert server.post("/v1/trace", text=LINE, prefix="small").json == json.loads(
-        json.dumps(there.view())
+        json.dumps(there.view(languages=models.first.languages))
     )
     assert server.post("/v1/trace", text=LINE, prefix="small", arrays=True).json == json.loads(
         there.to_json()

@@ -366,6 +366,9 @@ const nmt = (() => {
       if (sums.some((sum) => sum < 0.2)) entries.push(word("missed", "hardly looked at (below 0.2 in total)"));
       if (sums.some((sum) => sum > 2)) entries.push(word("repeated", "looked at often (above 2 in total)"));
     }
+    if (matrix.isWords && view.pieces) {
+      entries.push(element("li", { text: "what a row lacks to 1 lies on the end of the sentence" }));
+    }
     return element("ul", { class: "legend", "aria-label": "Legend" }, ...entries);
 
     function entry(kind, text) {

@@ -171,9 +171,9 @@
   }
 
   function heading(view) {
-    const [source, target] = view.text;
-    const text = (content, kind) => nmt.element("p", { class: `text ${kind}`, dir: "auto", text: content });
-    const texts = nmt.element("header", { class: "texts" }, text(source, "source"), text(target, "target"));
+    const text = (kind, index) =>
+      nmt.element("p", { class: `text ${kind}`, dir: "auto", lang: view.languages[index], text: view.text[index] });
+    const texts = nmt.element("header", { class: "texts" }, text("source", 0), text("target", 1));
     const rows = [["score", view.score], ["log-probability", view.log_probability]].map(([name, value]) =>
       nmt.element("div", {}, nmt.element("dt", { text: name }), nmt.element("dd", { text: nmt.figure(value) })));
     const made = nmt.element("div", { class: "trace-head" }, texts, nmt.element("dl", { class: "measures" }, ...rows));
