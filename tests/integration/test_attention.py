@@ -75,7 +75,9 @@ def test_alignment_is_refused_without_attention(
     assert outcome.code == 0, outcome.err
     assert len(nmt("translate", "runs/none", "test.en").lines) == 20
     reason = "model.attention: null, so without alignments; use a run with attention"
-    nmt("align", "runs/none", "--source", "test.en", "--target", "test.de").assert_refused(reason)
+    pair = ("--source", "test.en", "--target", "test.de")
+    nmt("align", "runs/none", *pair, "--html", "x.html", "-o", "x.align").assert_refused(reason)
+    assert not list(in_corpus.glob("x.*"))
     with monkeypatch.context() as patch:
         patch.delattr(BatchRunner, "run_search")  # it is refused before anything is translated
         for asked in (("--alignments", "x.align"), ("--attention",), ("--attention", "--json")):
