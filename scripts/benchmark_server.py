@@ -8,6 +8,7 @@ object. With --pid, the memory of the server is read before and after.
 
 import argparse
 import json
+import sys
 import threading
 import time
 import urllib.error
@@ -69,7 +70,7 @@ class Load:
             return list(islice(self._lines, self._size))
 
     def _ask(self, lines: list[str]) -> tuple[int, float]:
-        """Return the status of a request, and the seconds to wait before the next one."""
+        """Return the status of a request (0: no answer), and the seconds before the next one."""
         body = json.dumps({"text": lines, "split": False}).encode()
         request = urllib.request.Request(self._url, body, {"Content-Type": "application/json"})
         try:
@@ -79,6 +80,8 @@ class Load:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, float(error.headers.get("Retry-After") or 0.0)
+        except OSError:
+            return 0, 0.1
 
 
 def read_memory(pid: int | None) -> float:
@@ -106,7 +109,10 @@ def main() -> None:
     parser.add_argument("--pid", type=int)
     arguments = parser.parse_args()
     lines = arguments.lines.read_text(encoding="utf-8").splitlines()
-    Load(arguments.url, lines, arguments.lines_per_request).run(arguments.clients, 2.0)  # warm up
+    warm_up = Load(arguments.url, lines, arguments.lines_per_request)
+    warm_up.run(arguments.clients, 2.0)
+    if not warm_up.statuses[200]:
+        sys.exit(f"{arguments.url}: translates nothing; start `nmt serve` and give its address")
     before = read_memory(arguments.pid)
     load = Load(arguments.url, lines, arguments.lines_per_request)
     seconds = load.run(arguments.clients, arguments.seconds)
@@ -117,7 +123,7 @@ def main() -> None:
         "lines_per_second": round(load.num_lines / seconds, 1),
         "median_ms": round(1_000 * median(load.seconds or [0.0]), 1),
         "p95_ms": round(1_000 * percentile(load.seconds, 0.95), 1),
-        "p95_refused_ms": round(1_000 * percentile(load.refused_seconds, 0.95), 1),
+        "longest_refused_ms": round(1_000 * max(load.refused_seconds, default=0.0), 1),
         "memory_mb": round(read_memory(arguments.pid), 1),
         "more_memory_mb": round(read_memory(arguments.pid) - before, 1),
     }

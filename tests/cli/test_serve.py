@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.cli.main import main
+from nmt.core.errors import UserError
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -32,3 +33,17 @@ def test_a_key_has_no_blanks(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     file.write_text("one\n\ntwo three\n")
     message = f"--api-key-file {file}, line 3: has blanks; write one key per line"
     assert message in refusal(capsys, "--api-key-file", str(file))
+
+
+def test_memory_is_limited_before_models_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr("nmt.system.process.keep_freed_memory", lambda: calls.append("kept"))
+    monkeypatch.setattr("nmt.system.process.limit_kernel_caches", calls.append)
+
+    def open_models(*given: object, **options: object) -> None:
+        assert calls == ["kept", (64, 16)]
+        raise UserError("opened")
+
+    monkeypatch.setattr("nmt.serving.opening.open_models", open_models)
+    assert main(["serve", "runs/x", "--port", "0"]) == 2
+    assert calls == ["kept", (64, 16)]

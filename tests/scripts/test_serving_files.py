@@ -4,7 +4,10 @@ import configparser
 import json
 import re
 import shlex
+import socket
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +61,21 @@ def test_the_load_test_measures_a_server(load_script, monkeypatch, tmp_path, cap
     assert load.run(2, 0.2) >= 0.2
     assert abs(load.statuses[200] - load.statuses[503]) <= 2
     assert load.num_lines == 2 * load.statuses[200]
+
+
+def test_a_load_test_without_a_server_ends_in_a_line(
+    load_script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = load_script("benchmark_server")
+    (tmp_path / "lines").write_text("a\n")
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+    monkeypatch.setattr("sys.argv", ["", url, str(tmp_path / "lines"), "--clients", "1"])
+    monkeypatch.setattr(
+        script.Load, "run", lambda self, *_: self._ask_until(time.monotonic() + 0.1)
+    )
+    with pytest.raises(SystemExit, match=f"^{url}: translates nothing; start `nmt serve`"):
+        script.main()
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 3.0), (0.95, 4.0)])
