@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import io
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +57,14 @@ def _forget_plugins() -> Iterator[None]:
     """Forget the plug-ins from outside that a test has allowed."""
     with allowed([]):
         yield
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take SIGINT, which a shell has what it starts in the background ignore, these tests too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

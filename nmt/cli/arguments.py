@@ -238,10 +238,9 @@ class RunArguments(TrainedRun):
             alignment_units: units that alignments link.
         """
         from nmt.inference.translator import Translator
-        from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+        from nmt.system.process import set_up_for_search
 
-        keep_freed_memory()
-        limit_kernel_caches(FOR_SEARCH)
+        set_up_for_search()
         if not searches:
             run = run.with_decoding(run.config.decoding.model_copy(update={"shortlist": None}))
         return Translator.from_run(

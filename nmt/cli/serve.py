@@ -182,10 +182,9 @@ def run(arguments: Arguments) -> int:
             "of nmt: pip install '.[serve]')"
         ) from None
     from nmt.serving.server import bind, serve
-    from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
+    from nmt.system.process import set_up_for_search
 
-    keep_freed_memory()
-    limit_kernel_caches(FOR_SEARCH)
+    set_up_for_search()
     options = _options(arguments)
     with bind(arguments.host, arguments.port) as listening:
         from nmt.serving.opening import open_models

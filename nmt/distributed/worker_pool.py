@@ -160,13 +160,9 @@ def _work(
 ) -> None:
     """Compute jobs until the parent closes the pipe or dies; `plugins` must come before `tool`."""
     if num_threads is not None:
-        import torch
+        from nmt.system.process import set_up_for_search
 
-        from nmt.system.process import FOR_SEARCH, keep_freed_memory, limit_kernel_caches
-
-        torch.set_num_threads(num_threads)
-        keep_freed_memory()
-        limit_kernel_caches(FOR_SEARCH)
+        set_up_for_search(num_threads)
     with suppress(EOFError, ConnectionError), connection:
         while True:
             function, job = pickle.loads(connection.recv_bytes())

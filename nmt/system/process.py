@@ -259,8 +259,21 @@ def set_up_for_training(num_threads: int | None) -> None:
     Args:
         num_threads: threads of the computation on a CPU; None: torch's default.
     """
+    _set_up(FOR_TRAINING, num_threads)
+
+
+def set_up_for_search(num_threads: int | None = None) -> None:
+    """Set up memory, compiled kernels and threads; call before the first product of a search.
+
+    Args:
+        num_threads: threads of the computation on a CPU; None: torch's default.
+    """
+    _set_up(FOR_SEARCH, num_threads)
+
+
+def _set_up(kernels: tuple[int, int], num_threads: int | None) -> None:
     keep_freed_memory()
-    limit_kernel_caches(FOR_TRAINING)
+    limit_kernel_caches(kernels)
     if num_threads is not None:
         import torch
 

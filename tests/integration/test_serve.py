@@ -24,10 +24,7 @@ class Server:
 
     def __init__(self, *arguments: object) -> None:
         command = [sys.executable, "-m", "nmt", "serve", "--port", "0", *map(str, arguments)]
-        # A shell has what it starts in the background ignore SIGINT, these tests too.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        signal.signal(signal.SIGINT, before)
         self.lines: list[str] = []
         assert self.process.stderr is not None
         for line in self.process.stderr:
@@ -59,7 +56,7 @@ class Server:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Server]]:
+def start(interruptible: None) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def make(*arguments: object) -> Server:

@@ -17,16 +17,11 @@ def test_the_first_signal_is_noted(number: signal.Signals) -> None:
             interruption.check()
 
 
-def test_the_second_signal_has_its_usual_effect() -> None:
-    # A shell has what it starts in the background ignore SIGINT, these tests too.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with catch_signals():
+def test_the_second_signal_has_its_usual_effect(interruptible: None) -> None:
+    with catch_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("num_processes", ["1", "2"])
