@@ -116,6 +116,7 @@ def main() -> None:
     before = read_memory(arguments.pid)
     load = Load(arguments.url, lines, arguments.lines_per_request)
     seconds = load.run(arguments.clients, arguments.seconds)
+    after = read_memory(arguments.pid)
     result = {
         "clients": arguments.clients,
         "lines_per_request": arguments.lines_per_request,
@@ -124,8 +125,8 @@ def main() -> None:
         "median_ms": round(1_000 * median(load.seconds or [0.0]), 1),
         "p95_ms": round(1_000 * percentile(load.seconds, 0.95), 1),
         "longest_refused_ms": round(1_000 * max(load.refused_seconds, default=0.0), 1),
-        "memory_mb": round(read_memory(arguments.pid), 1),
-        "more_memory_mb": round(read_memory(arguments.pid) - before, 1),
+        "memory_mb": round(after, 1),
+        "more_memory_mb": round(after - before, 1),
     }
     print(json.dumps(result))
 
