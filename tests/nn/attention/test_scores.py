@@ -109,6 +109,30 @@ def test_additive_by_hand() -> None:
     assert found.item() == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("block", [1, 2**6, 2**17])
+def test_additive_in_blocks_equals_tanh(
+    normalize: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.nn.attention.scores.additive._BLOCK", block)
+    score = AdditiveScore(QUERY, VALUE, hidden_size=HIDDEN, normalize=normalize)
+    query, inputs = 3.0 * torch.randn(7, 1, QUERY), 3.0 * torch.randn(7, 4, VALUE)
+    query[0], inputs[1] = 100.0, -100.0  # saturated
+    expected = score(query, score.keys(inputs))
+    assert expected.requires_grad
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            keys = score.keys(inputs)
+            before = keys.clone()
+            torch.testing.assert_close(score(query, keys), expected, rtol=0.0, atol=2e-6)
+            assert (keys == before).all()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        keys = score.keys(inputs)
+        assert keys.dtype == torch.float32, "bfloat16 would lose half of the digits"
+        found = score(query, keys)
+    torch.testing.assert_close(found, expected.detach(), rtol=0.0, atol=0.1)
+
+
 def test_additive_hidden_size_defaults_to_the_query_size() -> None:
     assert AdditiveScore(QUERY, VALUE).direction.in_features == QUERY
     assert AdditiveScore(QUERY, VALUE, hidden_size=9).direction.in_features == 9

@@ -1,6 +1,6 @@
 """Additive scores: a hidden layer compares query and key."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import torch
 from annotated_types import Ge, Le
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from nmt.nn.attention.scores.score import Score, ScoreTape
 from nmt.nn.layers import initialize_linear
 from nmt.nn.shapes import Inputs, Keys, Queries, Query, Scores, StepScores
+
+_BLOCK: Final = 2**17  # numbers that are compared at once, so that they stay in the cache
 
 # Units of the hidden layer of an additive score.
 Units = Annotated[int, Ge(1), Le(100_000)]
@@ -50,15 +52,36 @@ class AdditiveScore(Score):
     def keys(self, inputs: Inputs) -> Keys:
         """Return ``U h + b``."""
         keys: Tensor = self.key_projection(inputs)
-        return keys
+        return keys.float() if _searches_on_cpu(keys) else keys
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
-        return self.compare(self.query_projection(query).unsqueeze(2) + keys.unsqueeze(1))
+        query = self.query_projection(query)
+        if query.shape[1] == 1 and _searches_on_cpu(keys):
+            return self._compare_in_blocks(query, keys).unsqueeze(1)
+        return self.compare(query.unsqueeze(2) + keys.unsqueeze(1))
 
     def compare(self, summed: Float[Tensor, "B T S K"]) -> Scores:
         """Return ``v . tanh(sum)``; overwrites the sum to save memory."""
         return summed.tanh_() @ self.vector()
+
+    def _compare_in_blocks(self, query: Float[Tensor, "B 1 K"], keys: Keys) -> StepScores:
+        """Return ``2 v . sigmoid(2 (q + k)) - sum(v)``, equal to ``v . tanh(q + k)``.
+
+        torch computes sigmoid several times as fast as tanh, and the sums of a block of sentences
+        do not leave the cache.
+        """
+        batch, num_positions, size = keys.shape
+        direction, doubled = self.vector().float(), 2.0 * query.float()
+        rows = max(1, _BLOCK // (num_positions * size))
+        scores = keys.new_empty(batch, num_positions)
+        summed = keys.new_empty(min(rows, batch), num_positions, size)
+        for first in range(0, batch, rows):
+            block = slice(first, first + rows)
+            part = summed[: min(rows, batch - first)]
+            torch.add(doubled[block], keys[block], alpha=2.0, out=part)
+            torch.mv(part.sigmoid_().view(-1, size), direction, out=scores[block].view(-1))
+        return scores.mul_(2.0).sub_(direction.sum())
 
     def vector(self) -> Float[Tensor, " K"]:
         """Return ``v``, or ``g v / |v|``."""
@@ -66,6 +89,12 @@ class AdditiveScore(Score):
         if self.gain is None:
             return direction
         return self.gain * nn.functional.normalize(direction, dim=0)
+
+
+def _searches_on_cpu(keys: Tensor) -> bool:
+    """Return whether there are no gradients to keep, and the operations run on a CPU."""
+    is_recorded = torch.is_grad_enabled() or torch.compiler.is_exporting()
+    return keys.device.type == "cpu" and not is_recorded
 
 
 class ConcatScore(AdditiveScore):
