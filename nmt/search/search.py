@@ -23,6 +23,8 @@ from nmt.search.shapes import Totals
 
 State = TypeVar("State")
 
+_MORE = 8  # values that are looked at beyond those that are needed; bfloat16 often has ties
+
 # Function from the last tokens `[N]` and the state of N hypotheses to log-probabilities and the new
 # state. The log-probabilities of the next token, `[N V]`, are normalised, and the search may change
 # them in place. A row must not depend on the others.
@@ -212,15 +214,17 @@ def best_first(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
 def best_in_order(values: Float[Tensor, "N M"], count: int) -> Int[Tensor, "N C"]:
     """Return the indices of the highest values of each row, highest first (ties: lowest index).
 
-    `torch.topk` does not specify how it breaks ties, and sorting a row takes many times longer.
-    If the next value is lower than the last one taken, there is no tie to break. Otherwise the row
-    is sorted. The order of several -inf is not specified.
+    `torch.topk` does not specify how it breaks ties, and sorting a row takes many times longer. So
+    a few more values are taken. If the last of them is lower than the last one needed, they include
+    all values that tie with it, and sorting them breaks the tie. Otherwise the row is sorted. The
+    order of several -inf is not specified.
     """
-    if count < values.shape[1]:
-        highest = values.topk(count + 1, dim=1)
-        last, next_ = highest.values[:, -2], highest.values[:, -1]
-        if ((last > next_) | (last == -inf)).all():
-            places = highest.indices[:, :count].sort(dim=1).values
+    num_taken = min(count + _MORE, values.shape[1])
+    if count < num_taken:
+        highest = values.topk(num_taken, dim=1)
+        needed, last = highest.values[:, count - 1], highest.values[:, -1]
+        if ((needed > last) | (needed == -inf)).all():
+            places = highest.indices.sort(dim=1).values
             order = values.gather(1, places).sort(dim=1, descending=True, stable=True).indices
-            return places.gather(1, order)
+            return places.gather(1, order[:, :count])
     return values.sort(dim=1, descending=True, stable=True).indices[:, :count]

@@ -10,7 +10,7 @@ from nmt.core.special_tokens import EOS
 from nmt.search.greedy import GreedySearch
 from nmt.search.length_penalty import NoPenalty
 from nmt.search.rules import LengthLimits, Rules
-from nmt.search.search import Scoring, Search
+from nmt.search.search import Scoring, Search, best_in_order
 from nmt.search.table import LENGTH_PENALTIES, SEARCHES
 
 LIMITS = LengthLimits(max_length=12, max_length_ratio=None)
@@ -128,3 +128,16 @@ def test_greedy_finds_one_translation():
         ConfigError, match=r"decoding\.n_best: must be 1 with greedy search, not 2; set"
     ):
         GreedySearch(5, 2, Scoring(NoPenalty()), Rules(LIMITS))
+
+
+@pytest.mark.parametrize("num_tied", [1, 2, 5, 8, 9, 12, 30])
+@pytest.mark.parametrize("count", [1, 3, 30])
+def test_best_in_order_breaks_ties_by_place(num_tied: int, count: int) -> None:
+    values = torch.arange(30.0).flip(0).repeat(3, 1)
+    values[0, 2 : 2 + num_tied] = 27.0  # ties with the third
+    values[1, torch.randperm(30)[:num_tied]] = 5.0
+    values[2, :] = torch.randint(4, (30,)).float()
+    expected = [
+        sorted(range(30), key=lambda place: (-row[place], place))[:count] for row in values.tolist()
+    ]
+    assert best_in_order(values, count).tolist() == expected
