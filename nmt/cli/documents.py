@@ -71,7 +71,9 @@ def require_document(arguments: "Arguments") -> None:
                 f"{flag_of(declared)}: cannot be combined with --document; leave one of them out"
             )
     if arguments.document and is_distributed():
-        raise UserError("torchrun: not supported with --document; use --workers N")
+        raise UserError(
+            "torchrun: not supported with --document; run it as one process, with --workers N"
+        )
 
 
 def translate_documents(run: "Run", arguments: "Arguments") -> None:
@@ -84,7 +86,7 @@ def translate_documents(run: "Run", arguments: "Arguments") -> None:
 
     translator = arguments.load_translator(run)
     with ExitStack() as stack:
-        if arguments.workers > 1:
+        if arguments.workers is not None:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
         progress = stack.enter_context(inputs.progress_bar(arguments))
 

@@ -208,7 +208,9 @@ def require_line_buffering(arguments: "Arguments") -> None:
             f"--line-buffered: has no effect with -o {output}, which is written at the end; leave "
             "one of them out"
         )
-    if arguments.workers > 1 or is_distributed():
+    if arguments.workers is not None:
+        raise UserError("--workers: has no effect with --line-buffered; leave one of them out")
+    if is_distributed():
         raise UserError("--line-buffered: cannot be combined with several processes; use one")
 
 

@@ -26,8 +26,8 @@ output:
   a row for each target word.
 
   A file of `nmt export` supports -o, --n-best, --scores, --json, --beam-size, --search greedy or
-  beam, and --batch-tokens. Scores are those of its search; token scores and alignments are not
-  available.
+  beam, --batch-tokens and --workers. Scores are those of its search; token scores and alignments
+  are not available.
 
 examples:
   echo 'Tom chases Jerry.' | nmt translate runs/toy
@@ -105,10 +105,10 @@ class Arguments(DocumentArguments, SearchArguments, RunArguments):
     )
     alignment_units: AlignmentUnits | None = alignment_units(None)
     scores: bool = flag("also write scores and log-probabilities")
-    workers: int = option(
+    workers: int | None = option(
         "N",
-        "CPU processes; for large inputs, use one per core (default: 1)",
-        default=1,
+        "threads on the CPU, each with a batch; the output is the same for every N (default: one "
+        "per core, at most 8)",
         type=whole_number(256),
     )
     json: bool = flag("write a JSON object for each line, with all details")
@@ -205,7 +205,7 @@ def _translate(run: "Run", arguments: Arguments) -> None:
     with ExitStack() as stack:
         if is_distributed():
             translator = stack.enter_context(translator.with_ranks(fingerprint))
-        elif arguments.workers > 1:
+        elif arguments.workers is not None:
             translator = stack.enter_context(translator.with_workers(arguments.workers))
         files = {
             argument: stack.enter_context(open_output(name, keep=resumable.is_resumed))
@@ -273,7 +273,7 @@ def _check(config: "Config", arguments: Arguments) -> None:
         for override in arguments.list_overrides():
             if override.key == "decoding.n_best" and not config.decoding.draws_samples:
                 raise UserError(f"{override.argument}: has no effect here; give --n-best N")
-    if is_distributed() and arguments.workers > 1:
+    if is_distributed() and arguments.workers is not None:
         raise UserError("--workers: cannot be combined with torchrun; leave it out")
 
 

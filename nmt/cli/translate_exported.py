@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FILES: Final = ("plugins", "run", "input", "output", "line_buffered", "max_line_bytes")
 _DOCUMENT: Final = ("document", "no_split", "no_protect")
-_MACHINE: Final = ("batch_tokens", "precision", "device")
+_MACHINE: Final = ("batch_tokens", "workers", "precision", "device")
 # Arguments that an exported model supports.
 _SUPPORTED: Final = (
     *_FILES,
@@ -63,6 +63,7 @@ def translate_exported(arguments: "Arguments") -> int:
         beam_size=_beam_size(arguments),
         n_best=arguments.n_best or 1,
         batch_tokens=arguments.batch_tokens,
+        num_threads=arguments.workers,
     )
     if arguments.precision not in (None, "auto", translator.description.precision):
         raise UserError(f"--precision: fixed to {translator.description.precision}; leave it out")

@@ -44,7 +44,6 @@ class WorkerPool(Generic[Tool]):
     Attributes:
         tool: tool that is passed to each job; must be picklable.
         number: number of workers; the main module of the program must be safe to import.
-        num_threads: threads of torch in each worker; None if the jobs do not use torch.
         jobs_ahead: jobs per worker that are taken before their results are read.
         name: name of a worker in messages.
         remedy: advice for the user if a worker has died.
@@ -53,10 +52,9 @@ class WorkerPool(Generic[Tool]):
     tool: Tool
     number: int
     _: KW_ONLY
-    num_threads: int | None = None
     jobs_ahead: int = 4
     name: str = "a worker"
-    remedy: str = "use fewer --workers, or a smaller --batch-tokens"
+    remedy: str = "use fewer processes"
 
     def __post_init__(self) -> None:
         self._owner = os.getpid()
@@ -70,7 +68,7 @@ class WorkerPool(Generic[Tool]):
         try:
             try:
                 for _ in range(self.number):
-                    self._workers.append(_start(self.tool, self.num_threads))
+                    self._workers.append(_start(self.tool))
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)  # raises a pending Ctrl-C
         except BaseException:
@@ -107,8 +105,8 @@ class WorkerPool(Generic[Tool]):
         """
         if os.getpid() != self._owner:
             raise RuntimeError(
-                f"the workers belong to process {self._owner}, not to its fork {os.getpid()}; use "
-                "the translator without workers here, or start other workers (with_workers)"
+                f"the workers belong to process {self._owner}, not to its fork {os.getpid()}; "
+                "start others here"
             )
         before_error = ItemsBeforeError(jobs)
         rest = iter(before_error)
@@ -144,25 +142,17 @@ class WorkerPool(Generic[Tool]):
             self._idle.append(worker)
 
 
-def _start(tool: Any, num_threads: int | None) -> _Worker:
+def _start(tool: Any) -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(
-        target=_work, args=(ImportedFiles(), theirs, tool, num_threads), daemon=True
-    )
+    process = context.Process(target=_work, args=(ImportedFiles(), theirs, tool), daemon=True)
     process.start()
     theirs.close()  # or the pipe would not close when the process ends
     return _Worker(process, ours)
 
 
-def _work(
-    plugins: ImportedFiles, connection: Connection, tool: Any, num_threads: int | None
-) -> None:
+def _work(plugins: ImportedFiles, connection: Connection, tool: Any) -> None:
     """Compute jobs until the parent closes the pipe or dies; `plugins` must come before `tool`."""
-    if num_threads is not None:
-        from nmt.system.process import set_up_for_search
-
-        set_up_for_search(num_threads)
     with suppress(EOFError, ConnectionError), connection:
         while True:
             function, job = pickle.loads(connection.recv_bytes())

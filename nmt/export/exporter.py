@@ -20,7 +20,7 @@ from nmt.export.exported_translator import ExportedTranslator
 from nmt.export.onnx_file import MAX_BYTES, METADATA_KEY, ExportMetadata
 from nmt.export.onnx_graph import ShortlistGraph, TranslationGraph, make_graph
 from nmt.inference.batch_inference import BatchRunner
-from nmt.inference.loading import load_runner
+from nmt.inference.loading import choose_batch_tokens, load_runner
 from nmt.nn.model import Model
 from nmt.runs.run import BEST, Run
 from nmt.search.hypothesis import Hypothesis
@@ -166,7 +166,7 @@ def _describe(
         beam_size=beam_size,
         max_beam_size=fewest - NUM_EXCLUDED,
         max_source_length=decoding.max_source_length,
-        batch_tokens=min(decoding.batch_tokens, _MOST_BATCH_TOKENS),
+        batch_tokens=min(choose_batch_tokens(decoding, torch.device("cpu")), _MOST_BATCH_TOKENS),
         source=source,
         target=target,
         source_language=source_language,

@@ -1,12 +1,12 @@
 """Batched inference over encoded sentences, in batches of similar length, without gradients."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import partial
+from itertools import chain, islice
 from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -15,15 +15,17 @@ from torch import Tensor
 
 from nmt.core.batch import Batch, make_batch, make_source, to
 from nmt.distributed.rank_pool import RankPool
-from nmt.distributed.worker_pool import WorkerPool
+from nmt.distributed.remote_result import Job
+from nmt.distributed.thread_map import map_in_threads
 from nmt.inference.inputs import full_batches, like_batches, no_report
 from nmt.inference.shortlist import Shortlist
 from nmt.nn.ensemble import Ensemble
-from nmt.nn.model import Model, ModelOutput
+from nmt.nn.model import Model, ModelOutput, evaluation_mode
 from nmt.search.hypothesis import NOTHING, Hypothesis, NBest
 from nmt.search.observer import SearchObserver
 from nmt.search.request import Constraints, Request, VocabularySubset, pad
 from nmt.search.search import Search, Stepper
+from nmt.system.device import one_thread, use_one_thread_after_forks
 from nmt.text.reader import EncodedWords, Tokens
 
 Item = TypeVar("Item")
@@ -34,10 +36,16 @@ Read: TypeAlias = Callable[[Batch, ModelOutput], list[Result]]
 # Wider beams get proportionally smaller batches, so that they take no more memory.
 _BEAM: Final = 10
 
+# More threads would wait for each other: the interpreter runs one of them at a time.
+MOST_THREADS: Final = 8
+
 
 @dataclass(frozen=True, eq=False)
 class BatchRunner:
     """A model on `device`, run in batches; batching does not affect the results.
+
+    On a CPU, several threads each compute a batch, with one thread of torch. So results do not
+    depend on the number of threads, not even in their last bits.
 
     Attributes:
         model: on `device`; its mode (training or evaluation) is restored after each batch.
@@ -48,10 +56,13 @@ class BatchRunner:
         batch_tokens: maximum number of tokens of a side in a batch, including padding and EOS. A
             longer sentence gets its own batch. Beams wider than 10 get proportionally smaller
             batches.
-        workers: processes that compute the batches, each with a copy of this runner; None: the
-            current process computes them.
+        num_threads: batches that are computed at the same time, on a CPU only; None: as many as
+            torch has threads in the calling thread, at most eight.
+        ranks: processes of torchrun that compute the batches, each with a copy of this runner;
+            None: the current process computes them.
         shortlist: tokens that translations may use; None: the whole vocabulary.
-        observer: looks at each step of a search; not supported with workers. None: nobody looks.
+        observer: looks at each step of a search, batch by batch; not supported with ranks. None:
+            nobody looks.
     """
 
     model: Model | Ensemble
@@ -59,12 +70,13 @@ class BatchRunner:
     device: torch.device
     precision: torch.dtype
     batch_tokens: int
-    workers: "WorkerPool[BatchRunner] | RankPool[BatchRunner] | None" = None
+    num_threads: int | None = None
+    ranks: "RankPool[BatchRunner] | None" = None
     shortlist: Shortlist | None = None
     observer: SearchObserver | None = None
 
     def __post_init__(self) -> None:
-        _use_one_thread_after_forks()
+        use_one_thread_after_forks()
 
     @property
     def summary(self) -> str:
@@ -139,51 +151,66 @@ class BatchRunner:
         return [found[index] for index in range(len(sources))]
 
     def _map(
-        self, function: Callable[..., Result], jobs: Iterable[tuple[Item, tuple[Any, ...]]]
+        self, function: Callable[..., Result], jobs: Iterable[tuple[Item, Job]]
     ) -> Iterator[tuple[Item, Result]]:
-        """Yield each item with the result of its job, computed by the workers if there are any."""
-        if self.workers is None:
-            for item, job in jobs:
-                yield item, function(self, *job)
+        """Yield each item with the result of its job, in order; jobs may start ahead."""
+        if self.ranks is not None:
+            yield from self._map_on_ranks(self.ranks, function, jobs)
             return
-        begun: deque[Item] = deque()  # jobs are sent to the workers ahead of their results
+        num_threads = self._count_threads()
+        rest = iter(jobs)
+        first: list[tuple[Item, Job]] = []
+        error = None
+        try:
+            first.extend(islice(rest, min(num_threads, 2)))
+        except Exception as raised:  # after the result of the job before it
+            error = raised
+        if len(first) == 2:
+            yield from map_in_threads(partial(function, self), chain(first, rest), num_threads)
+            return
+        for item, job in chain(first, rest):
+            yield item, function(self, *job)
+        if error is not None:
+            raise error
 
-        def remembered() -> Iterator[tuple[Any, ...]]:
+    def _map_on_ranks(
+        self,
+        ranks: "RankPool[BatchRunner]",
+        function: Callable[..., Result],
+        jobs: Iterable[tuple[Item, Job]],
+    ) -> Iterator[tuple[Item, Result]]:
+        begun: deque[Item] = deque()  # jobs are sent ahead of their results
+
+        def remembered() -> Iterator[Job]:
             for item, job in jobs:
                 begun.append(item)
                 yield job
 
-        for result in self.workers.map(function, remembered()):
+        for result in ranks.map(function, remembered()):
             yield begun.popleft(), result
+
+    def _count_threads(self) -> int:
+        if self.device.type != "cpu" or self.observer is not None:
+            return 1
+        return self.num_threads or min(torch.get_num_threads(), MOST_THREADS)
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Disable dropout and gradients, set the precision, and restore the mode of the model.
+        """Disable dropout and gradients, set the precision, and use one thread of torch on a CPU.
 
-        Use it for one batch, never across a `yield` to the caller, because it affects the caller's
-        code.
+        The mode of the model is restored once no thread needs it any more. Use it for one batch,
+        never across a `yield` to the caller, because it affects the caller's code.
         """
-        was_training = self.model.training
-        self.model.eval()
         reduced = self.precision == torch.bfloat16
-        try:
-            with (
-                torch.inference_mode(),
-                torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced),
-            ):
-                yield
-        finally:
-            self.model.train(was_training)
-
-
-@cache
-def _use_one_thread_after_forks() -> None:
-    """Make every child process that is forked from now on compute in one thread.
-
-    A fork only copies the current thread. If the parent has used OpenMP, the child would wait
-    forever for the parent's other threads.
-    """
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+        # Autocast keeps no weights that it has cast in inference mode.
+        without_gradients = torch.no_grad() if reduced else torch.inference_mode()
+        with (
+            evaluation_mode(self.model),
+            one_thread(self.device),
+            without_gradients,
+            torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=reduced),
+        ):
+            yield
 
 
 def _search_batch(

@@ -73,7 +73,7 @@ def trace_sentence(translator: "Translator", source: Source, *, prefix: str = ""
     model, search = copy_structure(original), runner.search
     tree = None if search.draws_samples else BeamTree(search)
     cpu = torch.device("cpu")
-    watched = replace(runner, model=model, device=cpu, precision=torch.float32, workers=None)
+    watched = replace(runner, model=model, device=cpu, precision=torch.float32, ranks=None)
     (translation,) = replace(translator, runner=replace(watched, observer=tree)).translate(
         [Input(source, prefix)], with_alignments=model.has_attention
     )

@@ -14,7 +14,6 @@ from nmt.core.errors import ConfigError, RunError
 from nmt.core.special_tokens import EOS
 from nmt.data.formats.grids import Source
 from nmt.distributed.rank_pool import lead, serve
-from nmt.distributed.worker_pool import WorkerPool
 from nmt.inference.forced_decoding import SentenceAlignment, SentenceScore, read_log_probabilities
 from nmt.inference.inputs import Input as Input, LineWarnings, Pair, no_report
 from nmt.inference.loading import build_reranker, load_dictionary, load_runner
@@ -26,7 +25,6 @@ from nmt.nn.ensemble import Space
 from nmt.runs.run import BEST, Run
 from nmt.search.rules import Rule
 from nmt.system.device import AUTO
-from nmt.system.process import num_threads
 from nmt.word_alignment.units import AlignmentUnits
 
 NO_EXTRA_OUTPUTS: Final = ExtraOutputs()
@@ -115,11 +113,10 @@ class Translator(PostProcessor):
 
     @contextmanager
     def with_workers(self, number: int) -> Iterator[Self]:
-        """Return a translator that computes in this many processes, which share the cores.
+        """Return a translator that computes this many batches at the same time, in threads.
 
-        The processes end with the context. Results are bitwise the same, except for the order of
-        sums in torch's threads. Work is distributed by batch, so it pays off from some hundreds of
-        lines on.
+        Results are the same for every number. Without it, a translator on the CPU uses as many
+        threads as torch, at most eight.
 
         Raises:
             ConfigError: the model is not on the CPU.
@@ -130,8 +127,7 @@ class Translator(PostProcessor):
                 f"--workers: only supported on the CPU, not on {device}; use larger batches there "
                 "(--batch-tokens)"
             )
-        with WorkerPool(self.runner, number, num_threads=num_threads(number)) as workers:
-            yield replace(self, runner=replace(self.runner, workers=workers))
+        yield replace(self, runner=replace(self.runner, num_threads=number))
 
     @contextmanager
     def with_ranks(self, identity: str) -> Iterator[Self]:
@@ -144,7 +140,7 @@ class Translator(PostProcessor):
             RunError: the processes have different models or options.
         """
         with lead(self.runner, f"{identity} {self.runner.precision}") as ranks:
-            yield replace(self, runner=replace(self.runner, workers=ranks))
+            yield replace(self, runner=replace(self.runner, ranks=ranks))
 
     def serve_ranks(self, identity: str) -> None:
         """Compute for the first torchrun process until it is done.

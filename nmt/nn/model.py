@@ -1,9 +1,12 @@
 """The translation model: encode, start, step and forward share one code path."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int
@@ -24,6 +27,10 @@ from nmt.nn.shapes import Lengths, Source
 Projection = Callable[[Tensor], Tensor]
 # Function from last words and state to log-probabilities of the next word and the new state.
 Step = Callable[[Int[Tensor, " N"], DecoderState], tuple[Float[Tensor, "N V"], DecoderState]]
+
+# How many computations need a model in evaluation mode, and the mode that is restored after them.
+_in_evaluation: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()
+_changing_mode = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -205,3 +212,22 @@ class Model(nn.Module):
         parts = [(step.vectors, step.weights, step.sampled) for step in steps]
         vectors, weights, sampled = combine(partial(torch.cat, dim=1), parts)
         return DecoderOutput(vectors, weights, state, sampled)
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Keep a model in evaluation mode; the last of several threads restores its mode."""
+    with _changing_mode:
+        number, was_training = _in_evaluation.get(model, (0, model.training))
+        _in_evaluation[model] = number + 1, was_training
+        if number == 0:
+            model.eval()
+    try:
+        yield
+    finally:
+        with _changing_mode:
+            number, was_training = _in_evaluation.pop(model)
+            if number > 1:
+                _in_evaluation[model] = number - 1, was_training
+            elif was_training:
+                model.train()

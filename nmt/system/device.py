@@ -1,5 +1,9 @@
-"""Device and precision of the computation; resolves `auto`."""
+"""Device, precision and threads of the computation; resolves `auto`."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 import torch
@@ -82,3 +86,31 @@ def has_bfloat16(device: torch.device) -> bool:
         # Since Ampere (compute capability 8.0); torch.cuda.is_bf16_supported counts emulation.
         return torch.cuda.get_device_capability(device) >= (8, 0)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """Make torch compute in the calling thread only, which fixes the order of its sums.
+
+    Args:
+        device: of the computation; does nothing on a GPU.
+    """
+    before = torch.get_num_threads()
+    if device.type != "cpu" or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@cache
+def use_one_thread_after_forks() -> None:
+    """Make every child process that is forked from now on compute in one thread.
+
+    A fork only copies the current thread. If the parent has used OpenMP, the child would wait
+    forever for the parent's other threads.
+    """
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

@@ -179,14 +179,10 @@ def write_error_file(error: str) -> None:
         json.dump({"message": facts}, file)
 
 
-def num_threads(num_processes: int = 1) -> int:
-    """Return the number of threads for each of `num_processes` processes, at least one.
-
-    The processes share OMP_NUM_THREADS threads, or else one for each core of this process.
-    """
+def num_threads() -> int:
+    """Return OMP_NUM_THREADS, or else one for each core of this process."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    total = int(given) if given.isdecimal() and int(given) > 0 else num_cores()
-    return max(1, total // num_processes)
+    return int(given) if given.isdecimal() and int(given) > 0 else num_cores()
 
 
 def limit_spinning() -> None:
@@ -259,22 +255,15 @@ def set_up_for_training(num_threads: int | None) -> None:
     Args:
         num_threads: threads of the computation on a CPU; None: torch's default.
     """
-    _set_up(FOR_TRAINING, num_threads)
-
-
-def set_up_for_search(num_threads: int | None = None) -> None:
-    """Set up memory, compiled kernels and threads; call before the first product of a search.
-
-    Args:
-        num_threads: threads of the computation on a CPU; None: torch's default.
-    """
-    _set_up(FOR_SEARCH, num_threads)
-
-
-def _set_up(kernels: tuple[int, int], num_threads: int | None) -> None:
     keep_freed_memory()
-    limit_kernel_caches(kernels)
+    limit_kernel_caches(FOR_TRAINING)
     if num_threads is not None:
         import torch
 
         torch.set_num_threads(num_threads)
+
+
+def set_up_for_search() -> None:
+    """Set up memory and compiled kernels; call before the first product of a search."""
+    keep_freed_memory()
+    limit_kernel_caches(FOR_SEARCH)

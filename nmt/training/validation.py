@@ -16,7 +16,13 @@ from nmt.distributed.rank_pool import RankPool
 from nmt.evaluation.metric import Metric, Score
 from nmt.inference.batch_inference import BatchRunner
 from nmt.inference.forced_decoding import perplexity
-from nmt.inference.loading import build_reranker, build_search, load_dictionary, load_shortlist
+from nmt.inference.loading import (
+    build_reranker,
+    build_search,
+    choose_batch_tokens,
+    load_dictionary,
+    load_shortlist,
+)
 from nmt.inference.translator import Translator
 from nmt.nn.model import Model
 from nmt.runs.run import RunDirectory
@@ -150,8 +156,9 @@ def build_validator(
     tokenizers = data.tokenizers
     search = build_search(decoding, tokenizers.target)
     shortlist = load_shortlist(decoding, run, tokenizers)
+    batch_tokens = choose_batch_tokens(decoding, data.device)
     runner = BatchRunner(
-        model, search, data.device, data.precision, decoding.batch_tokens, shortlist=shortlist
+        model, search, data.device, data.precision, batch_tokens, shortlist=shortlist
     )
     translator = Translator(
         runner,
@@ -214,7 +221,7 @@ def on_all_ranks(
     ranks = RankPool(translator.runner, group)
     found = None
     if group.is_first:
-        shared = replace(translator.runner, workers=ranks)
+        shared = replace(translator.runner, ranks=ranks)
         with suppress(Interrupted):
             found = measure(replace(translator, runner=shared))
         ranks.release()

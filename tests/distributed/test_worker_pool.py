@@ -67,7 +67,7 @@ def test_jobs_are_taken_as_needed_and_another_map_may_run_meanwhile(ahead: int) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"a worker died \(exit code -9; -9 .* a lack of memory\); use fewer --workers"),
+        ({}, r"a worker died \(exit code -9; -9 .* a lack of memory\); use fewer processes"),
         ({"name": "an encoder", "remedy": "use 1"}, r"an encoder died \(exit .*\); use 1$"),
     ],
 )

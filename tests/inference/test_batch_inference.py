@@ -22,7 +22,7 @@ class FakeSearch:
         self.beam_size = beam_size
 
 
-class FakeWorkers:
+class FakeRanks:
     """Echoes each sentence as its own hypothesis and keeps the batches."""
 
     def __init__(self) -> None:
@@ -39,8 +39,8 @@ class FakeWorkers:
                 yield [[Hypothesis(tuple(tokens), -1.0, -2.0)] for tokens in sources]
 
 
-def make_runner(beam_size: int = 5, batch_tokens: int = 100) -> tuple[BatchRunner, FakeWorkers]:
-    workers = FakeWorkers()
+def make_runner(beam_size: int = 5, batch_tokens: int = 100) -> tuple[BatchRunner, FakeRanks]:
+    ranks = FakeRanks()
     runner = BatchRunner(
         cast(Model, None),
         cast(Search, FakeSearch(beam_size)),
@@ -48,20 +48,20 @@ def make_runner(beam_size: int = 5, batch_tokens: int = 100) -> tuple[BatchRunne
         torch.float32,
         batch_tokens,
     )
-    return replace(runner, workers=cast(Any, workers)), workers
+    return replace(runner, ranks=cast(Any, ranks)), ranks
 
 
 @pytest.mark.parametrize(("beam_size", "size"), [(1, 10), (10, 10), (20, 5), (50, 2)])
 def test_batches_of_more_than_ten_hypotheses_have_as_many_fewer_sentences(
     beam_size: int, size: int
 ) -> None:
-    runner, workers = make_runner(beam_size)
+    runner, ranks = make_runner(beam_size)
     runner.run_search([[5] * 9] * 20)  # 10 tokens each, with EOS
-    assert [len(batch) for batch in workers.batches] == [size] * (20 // size)
+    assert [len(batch) for batch in ranks.batches] == [size] * (20 // size)
 
 
 def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
-    runner, workers = make_runner(batch_tokens=9)
+    runner, ranks = make_runner(batch_tokens=9)
     given = [[[5], [], [6, 7, 8]], [], [[]], [[9, 9, 9, 9], [10]]]
     reported: list[int] = []
     found = runner.search_windows(
@@ -71,7 +71,7 @@ def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
     texts = [(number, [list(best.tokens) for (best,) in window]) for number, window in found]
     assert texts == list(enumerate(given))
     assert sum(reported) == 6
-    assert [[len(tokens) for tokens in batch] for batch in workers.batches if batch] == [
+    assert [[len(tokens) for tokens in batch] for batch in ranks.batches if batch] == [
         [3, 1],
         [4],
         [1],
@@ -79,10 +79,10 @@ def test_windows_come_in_order_and_every_sentence_is_reported_once() -> None:
 
 
 def test_a_pair_takes_as_much_of_a_batch_as_its_longer_side() -> None:
-    runner, workers = make_runner(batch_tokens=19)  # two of 9 tokens fit only without EOS
+    runner, ranks = make_runner(batch_tokens=19)  # two of 9 tokens fit only without EOS
     lengths = [(1, 9), (9, 1), (2, 3), (4, 4)]
     pairs = [[EncodedWords([5] * n, ["a"] * n, list(range(n))) for n in pair] for pair in lengths]
     sources, targets = zip(*pairs, strict=True)
     read = cast(Any, None)
     assert runner.run_forced(sources, targets, read) == lengths
-    assert [[len(ids) for ids in batch] for batch in workers.batches] == [[1], [9], [4, 2]]
+    assert [[len(ids) for ids in batch] for batch in ranks.batches] == [[1], [9], [4, 2]]

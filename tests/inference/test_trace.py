@@ -168,10 +168,10 @@ def test_a_shared_embedding_has_both_of_its_names(make):
     assert len(trace.arrays["target_embedding.output"]) == len(trace.target)
 
 
-def test_workers_are_not_used(make):
+def test_ranks_are_not_used(make):
     translator = make()
-    with_workers = replace(translator, runner=replace(translator.runner, workers=Mock()))
-    assert with_workers.trace(LINE).text == translator.trace(LINE).text
+    with_ranks = replace(translator, runner=replace(translator.runner, ranks=Mock()))
+    assert with_ranks.trace(LINE).text == translator.trace(LINE).text
 
 
 def test_a_trace_leaves_the_model_as_it_is(make):

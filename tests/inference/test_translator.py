@@ -5,11 +5,9 @@ import re
 import shutil
 import weakref
 from collections import deque
-from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain, groupby, islice, repeat
 from pathlib import Path
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -798,23 +796,67 @@ def test_without_it_unknown_words_are_not_written(tokenizer):
         assert UNK not in translation.hypotheses[0].tokens
 
 
-def test_workers_find_the_same(translator, monkeypatch):
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_any_number_of_threads_finds_exactly_the_same(translator, monkeypatch, precision):
     """Alignments and scores of a window are computed while what follows it is searched."""
     monkeypatch.setattr(inputs, "_MOST_ITEMS", 15)
+    translator = computing(translator, batch_tokens=30, precision=precision)
     lines = [*random_lines(40), ""]
-    alone = translator.translate(lines, with_alignments=True, with_scores=True)
+    found = []
+    before = torch.get_num_threads()
+    for number in (1, 2, 3):
+        torch.set_num_threads(number)
+        with translator.with_workers(number) as parallel:
+            found += [parallel.translate(lines, with_alignments=True, with_scores=True)]
+            found += [parallel.translate(lines[:2], with_alignments=True, with_scores=True)]
+            pairs = list(zip(lines, texts(found[0]), strict=True))
+            found += [list(parallel.score(pairs))]
+    torch.set_num_threads(before)
+    for one, few, scores in zip(found[3::3], found[4::3], found[5::3], strict=True):
+        for mine, first in zip((one, few), found[:2], strict=True):
+            assert [each.hypotheses for each in mine] == [each.hypotheses for each in first]
+            for each, other in zip(mine, first, strict=True):
+                assert (each.alignment.weights == other.alignment.weights).all()
+        assert scores == found[2]
+
+
+def test_threads_are_those_of_torch_at_most_eight_and_one_with_an_observer(translator, monkeypatch):
+    asked = []
+
+    def spy(function, jobs, num_threads):
+        asked.append(num_threads)
+        return ((item, function(*job)) for item, job in jobs)
+
+    monkeypatch.setattr("nmt.inference.batch_inference.map_in_threads", spy)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    many = computing(translator, batch_tokens=20)
+    lines = random_lines(20)
+    expected = texts(many.translate(lines))
+    assert asked == [], "one thread: in that of the caller"
+    for number, given, used in ((3, None, 3), (40, None, 8), (3, 2, 2), (3, 40, 40)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda number=number: number)
+        monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+        assert texts(computing(many, num_threads=given).translate(lines)) == expected
+        assert asked.pop() == used
+    translator.translate(lines[:3])
+    assert asked == [], "one batch"
+    observed = computing(many, observer=lambda step: None, num_threads=5)
+    assert texts(observed.translate(lines)) == expected
+    assert asked == []
+
+
+def test_an_error_of_the_input_comes_after_the_translations_before_it(translator, monkeypatch):
+    monkeypatch.setattr(inputs, "_MOST_ITEMS", 3)
+    lines = iter([*random_lines(3), 5])
     with translator.with_workers(2) as parallel:
-        for _ in range(2):
-            found = parallel.translate(lines, with_alignments=True, with_scores=True)
-            assert texts(found) == texts(alone)
-            for one, two in zip(found, alone, strict=True):
-                assert one.alignment.links == two.alignment.links
-                assert one.hypotheses[0].score == pytest.approx(two.hypotheses[0].score, abs=1e-6)
-        assert list(parallel.score([("w1", "w2")])) == list(translator.score([("w1", "w2")]))
+        windows = parallel.translate_windows(lines)
+        assert len(next(windows)) == 3
+        with pytest.raises(TypeError, match="line 4"):
+            next(windows)
 
 
 class Hasty:
-    """In the place of workers: it takes three batches before it does the first of them."""
+    """In the place of ranks: it takes three batches before it does the first of them."""
 
     def __init__(self, tool: BatchRunner) -> None:
         self.tool = tool
@@ -837,7 +879,7 @@ def test_windows_do_not_depend_on_prefetching(translator, monkeypatch, hastily):
     monkeypatch.setattr(inputs, "_MOST_ITEMS", 4)
     hasty = Hasty(translator.runner)
     told = []
-    found = computing(translator, batch_tokens=12, workers=hasty if hastily else None)
+    found = computing(translator, batch_tokens=12, ranks=hasty if hastily else None)
     extra = ExtraOutputs(alignments=True, scores=True)
     windows = found.translate_windows(lines, extra, report=told.append)
     sizes = []
@@ -852,15 +894,6 @@ def test_windows_do_not_depend_on_prefetching(translator, monkeypatch, hastily):
     assert sizes == [4, 4, 4, 4, 3]
     assert told == [2, 1, 1, 2, 1, 1, 0, 4, 2, 2, 0, 2, 1], "by batches; then lines without text"
     assert hasty.num_ahead == (3 if hastily else 0)
-
-
-def test_workers_share_the_threads(translator, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    made = Mock()
-    monkeypatch.setattr("nmt.inference.translator.WorkerPool", made)
-    made.return_value = nullcontext()
-    with translator.with_workers(3):
-        made.assert_called_once_with(translator.runner, 3, num_threads=2)
 
 
 def test_workers_are_refused_on_a_gpu(translator):

@@ -238,7 +238,10 @@ def test_line_buffering_gives_the_same_translations(nmt: Any, in_trained: Path) 
     ("words", "message"),
     [
         (("-o", "out"), "--line-buffered: has no effect with -o out, which is written at the end"),
-        (("--workers", "2"), "--line-buffered: cannot be combined with several processes; use one"),
+        (
+            ("--workers", "2"),
+            "--workers: has no effect with --line-buffered; leave one of them out",
+        ),
     ],
 )
 def test_line_buffering_is_refused_for_files_and_workers(

@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,28 +81,9 @@ def test_resumed_output_equals_an_uninterrupted_one(
     assert not list(Path().glob("*.state")) and not list(Path().glob("*.partial"))
 
 
-class Hasty:
-    """Workers that are none, but like them begin with what comes after the batch that is wanted."""
-
-    def __init__(self, tool: Any, number: int, **options: Any) -> None:
-        self.tool, self.number = tool, number
-
-    def __enter__(self) -> "Hasty":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def map(self, function: Callable[..., Any], jobs: Iterable[Any]) -> Iterator[Any]:
-        rest = iter(jobs)
-        while given := list(islice(rest, self.number)):
-            yield from [function(self.tool, *job) for job in given]
-
-
 def test_the_number_of_workers_may_change(
-    nmt: Any, in_copy: Path, small_windows: None, break_off: Any, monkeypatch: pytest.MonkeyPatch
+    nmt: Any, in_copy: Path, small_windows: None, break_off: Any
 ) -> None:
-    monkeypatch.setattr("nmt.inference.translator.WorkerPool", Hasty)
     write_input(Path("input.en"), 97)
     command = ("translate", "runs/tiny", "input.en", "--batch-tokens", "20", "-o")
     assert nmt(*command, "whole", "--scores").code == 0

@@ -27,7 +27,7 @@ from nmt.nn.decoders.luong import LuongDecoder
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.layers import WordEmbedding
-from nmt.nn.model import Model, ModelOutput
+from nmt.nn.model import Model, ModelOutput, evaluation_mode
 from nmt.nn.recurrent.gru import GRU
 from nmt.nn.recurrent.table import CELLS
 
@@ -439,3 +439,24 @@ def test_output_dropout_is_only_active_in_training() -> None:
     zeros = model.decode(batch).vectors == 0
     assert zeros.float().mean().item() == pytest.approx(0.25, abs=0.05)
     assert not (model.eval().decode(batch).vectors == 0).any()
+
+
+def test_evaluation_mode_ends_with_the_last_that_needs_it() -> None:
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5))
+    other = torch.nn.Dropout(0.5)
+    first, second = evaluation_mode(model), evaluation_mode(model)
+    first.__enter__()
+    second.__enter__()
+    assert not model.training
+    assert not model[0].training
+    assert other.training
+    first.__exit__(None, None, None)
+    assert not model.training
+    second.__exit__(None, None, None)
+    assert model.training
+    assert model[0].training
+    model.eval()
+    model[0].train()  # dropped out where nobody looks at it
+    with evaluation_mode(model):
+        assert not model[0].training
+    assert not model.training

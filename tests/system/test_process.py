@@ -18,21 +18,16 @@ from nmt.system.process import (
 
 
 @pytest.mark.parametrize(
-    ("given", "num_processes", "expected"),
-    [
-        *((None, 1, 6), (None, 2, 3), (None, 4, 1), (None, 7, 1)),
-        *(("", 1, 6), ("0", 2, 3), ("x", 1, 6)),
-        *(("1", 1, 1), ("1", 4, 1), ("8", 1, 8), ("8", 3, 2)),
-    ],
+    ("given", "expected"), [(None, 6), ("", 6), ("0", 6), ("x", 6), ("1", 1), ("8", 8)]
 )
-def test_processes_share_the_cores_or_omp_num_threads(
-    given: str | None, num_processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
+def test_threads_are_those_of_omp_num_threads_or_one_per_core(
+    given: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS")
     if given is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
-    assert num_threads(num_processes) == expected
+    assert num_threads() == expected
     assert num_cores() == 6
 
 
