@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import torch
+from torch import Tensor
 
 from nmt.core.errors import ConfigError
 from nmt.system.process import local_rank
@@ -73,6 +74,15 @@ def resolve_precision(name: str | torch.dtype, device: torch.device) -> torch.dt
             "float32 or auto"
         )
     return _PRECISIONS[name]
+
+
+def to_host(tensor: Tensor) -> Any:
+    """Return the values of a tensor as Python numbers (see `Tensor.tolist`).
+
+    Waits until the device has computed them. Training reads values through this function only, so
+    that every wait of an update can be found and counted.
+    """
+    return tensor.tolist()
 
 
 def has_int8() -> bool:

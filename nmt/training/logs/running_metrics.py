@@ -7,6 +7,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from nmt.system.device import to_host
+
 _SUMS: Final = 5  # likelihood, objective, tokens, gradient norm, updates
 _LARGEST: Final = 1e300  # replaces non-finite losses, because a saved state must be finite
 
@@ -47,7 +49,7 @@ class RunningMetrics:
 
     def most_bad_in_a_row(self) -> int:
         """Return the largest number of consecutive skipped updates; waits for the device."""
-        return int(self._bad[1].item())
+        return int(to_host(self._bad[1]))
 
     def read(self) -> dict[str, float]:
         """Return the means since the last call, and reset them; waits for the device.
@@ -57,18 +59,19 @@ class RunningMetrics:
             token, and the gradient norm before clipping; NaN if every update was skipped. Also the
             total number of skipped updates in the training.
         """
-        likelihood, objective, tokens, norm, updates = self._sums.tolist()
+        likelihood, objective, tokens, norm, updates = to_host(self._sums)
         self._sums.zero_()
         return {
             "loss": _mean(likelihood, tokens),
             "objective": _mean(objective, tokens),
             "gradient_norm": _mean(norm, updates),
-            "num_skipped": int(self._bad[2].item()),
+            "num_skipped": int(to_host(self._bad[2])),
         }
 
     def window(self) -> list[float]:
         """Return negative log-likelihood and tokens since `start_window`; waits for the device."""
-        return self._window.tolist()
+        sums: list[float] = to_host(self._window)
+        return sums
 
     def start_window(self, sums: Sequence[float] = (0.0, 0.0)) -> None:
         """Start new sums for `window`, or continue saved ones."""

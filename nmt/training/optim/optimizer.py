@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.core.errors import ConfigError
 from nmt.distributed.process_group import ProcessGroup
+from nmt.system.device import to_host
 
 ParameterGroups = list[dict[str, Any]]
 # Types of options that several optimizers have.
@@ -175,7 +176,7 @@ def apply_gradients(optimizer: Optimizer, loss: Tensor, clip_norm: float | None)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
     norm = norm + torch.where(torch.isfinite(loss), 0.0, torch.nan)
-    if torch.isfinite(norm):
+    if to_host(torch.isfinite(norm)):
         if clip_norm is not None:
             clip_grads_with_norm_(parameters, clip_norm, norm)
         optimizer.step()

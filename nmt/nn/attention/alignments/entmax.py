@@ -74,7 +74,7 @@ class EntmaxAlignment(Alignment):
                     f"{_MAX_ALPHA} if learned, not {alpha:g}; set it to 1.5, or learn_alpha: false"
                 )
             share = (alpha - _MIN_ALPHA) / (_MAX_ALPHA - _MIN_ALPHA)
-            self.logit = nn.Parameter(torch.tensor(math.log(share / (1 - share))))
+            self.logit = nn.Parameter(torch.full((), math.log(share / (1 - share))))
 
     def forward(
         self, scores: Scores, mask: Mask, query: Queries, state: Tensor | None = None
@@ -90,7 +90,7 @@ class EntmaxAlignment(Alignment):
         elif self.alpha == 2.0:
             weights = sparsemax(bounded)
         else:
-            weights = entmax(bounded, bounded.new_tensor(self.alpha))
+            weights = entmax(bounded, bounded.new_full((), self.alpha))
         return AlignmentOutput((weights * real).to(scores.dtype))
 
 

@@ -42,7 +42,7 @@ class MonotonicAlignment(Alignment):
         stop_at_end: bool = True,
     ) -> None:
         super().__init__(query_size)
-        self.offset = nn.Parameter(torch.tensor(initial_offset))
+        self.offset = nn.Parameter(torch.full((), initial_offset))
         self.noise = noise
         self.stop_at_end = stop_at_end
 

@@ -43,7 +43,7 @@ class AdditiveScore(Score):
         self.direction = nn.Linear(hidden_size, 1, bias=False)
         for linear in (self.query_projection, self.key_projection, self.direction):
             initialize_linear(linear)
-        self.gain = nn.Parameter(torch.tensor(hidden_size**-0.5)) if normalize else None
+        self.gain = nn.Parameter(torch.full((), hidden_size**-0.5)) if normalize else None
 
     def tape_weights(self) -> tuple[Tensor | None, Tensor | None]:
         """Return W and v."""

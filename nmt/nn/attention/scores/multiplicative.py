@@ -81,7 +81,7 @@ class CosineScore(GeneralScore):
         initial_gain: Annotated[float, Ge(0.001), Le(1_000)] = 10.0,
     ) -> None:
         super().__init__(query_size, key_size)
-        self.gain = nn.Parameter(torch.tensor(initial_gain))
+        self.gain = nn.Parameter(torch.full((), initial_gain))
 
     def keys(self, inputs: Inputs) -> Keys:
         """Return the memory projected to the query size, each vector of length 1."""
