@@ -127,7 +127,7 @@ def score_and_align(state: TrainingState, config: Config, waits: Waits) -> None:
     _force_batch(runner, sources, [[4], []], read)
 
 
-def run(model: Options, training: Options, num_batches: int = 1, num_updates: int = 1) -> None:
+def run(model: Options, training: Options, num_updates: int = 1, num_batches: int = 1) -> None:
     """Train a model with these options, then score and align with it."""
     loader: Any = SimpleNamespace(
         num_batches=lambda epoch: 1, corpora=[SimpleNamespace(key="text")]
@@ -156,8 +156,8 @@ def require_on_device(state: TrainingState) -> None:
     assert all(map(is_made_up, tensors))
 
 
-def parts() -> Iterator[tuple[str, Options, Options]]:
-    """Yield each part of each table: its name, and the options of model and training."""
+def parts() -> Iterator[tuple[Any, ...]]:
+    """Yield each part of each table: its name, and the arguments of `run`."""
     for name in SCORES:
         yield f"score {name}", {"attention": {"score": name}}, {}
     for name in ALIGNMENTS:
@@ -174,7 +174,8 @@ def parts() -> Iterator[tuple[str, Options, Options]]:
     for name in LOSSES:
         yield f"loss {name}", *with_loss(name)
     for name in OPTIMIZERS:
-        yield f"optimizer {name}", {}, {"optimizer": name}
+        # The second update uses the state that the first one has made.
+        yield f"optimizer {name}", {}, {"optimizer": name}, 2
     for name in SCHEDULES:
         yield f"schedule {name}", {}, {"schedule": name}
     yield "two heads", {"attention": {"num_heads": 2}}, {}
@@ -206,7 +207,8 @@ def wired(style: str) -> Options:
 
 def with_cell(style: str, cell: str) -> Options:
     options = wired(style)
-    return {**options, "decoder": {**options["decoder"], "cell": cell}, "encoder": {"cell": cell}}
+    encoder = {"cell": cell, "bidirectional": False, "hidden_size": 8}
+    return {**options, "decoder": {**options["decoder"], "cell": cell}, "encoder": encoder}
 
 
 def with_loss(name: str) -> tuple[Options, Options]:
@@ -218,11 +220,9 @@ def with_loss(name: str) -> tuple[Options, Options]:
 
 
 CASES: Cases = {
-    **{
-        name: partial(run, model, training, num_batches=2, num_updates=2)
-        for name, model, training in parts()
-    },
+    **{name: partial(run, *options) for name, *options in parts()},
     **{name: partial(run, model, {}) for name, model in pairs()},
+    "accumulation": partial(run, {}, {}, num_batches=2),
 }
 errors = cases_fixture("tests.integration.test_device_of_models")
 
