@@ -24,10 +24,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 try:
-    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
     from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 except ImportError:
     MISSING = "this torch cannot name a device (_setup_privateuseone_for_python_backend)"
@@ -40,6 +39,7 @@ MOST = 400  # characters of a message
 Cases = Mapping[str, Callable[[], object]]
 
 aten = torch.ops.aten
+INDEXING = (aten.index.Tensor, aten.index_put_.default, aten._index_put_impl_.default)
 COPIES = (aten._to_copy.default, aten.copy_.default)
 
 
@@ -95,7 +95,7 @@ def _is_called(code: CodeType) -> bool:
     return frame is not None
 
 
-class _WatchOperations(TorchDispatchMode):
+class _WatchedFakes(FakeTensorMode):
     """Count operations that wait; fake tensors themselves refuse those of unknown shape."""
 
     def __init__(self, waits: Waits) -> None:
@@ -103,6 +103,8 @@ class _WatchOperations(TorchDispatchMode):
         self._waits = waits
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.prim.device.default:  # half of all calls
+            return args[0].fake_device
         kwargs = kwargs or {}
         if func is aten._local_scalar_dense.default and is_made_up(args[0]):
             self._waits.add("a value is read")
@@ -112,10 +114,16 @@ class _WatchOperations(TorchDispatchMode):
             return None
         if func in COPIES:
             self._watch_copy(func, args, kwargs)
-        elif func is aten.index_put_.default and has_boolean_index(args[1]):
-            if args[2].numel() != 1:  # one value is filled in without knowing the places
-                raise HostWait("values are assigned to a boolean index")
-        return func(*args, **kwargs)
+        elif func in INDEXING and is_made_up(args[0]):
+            self._watch_index(func, args)
+        return super().__torch_dispatch__(func, types, args, kwargs)
+
+    def _watch_index(self, func: Any, args: Any) -> None:
+        if any(index is not None and not is_made_up(index) for index in args[1]):
+            raise HostWait("an index of the CPU is copied to the device")
+        # One value is filled in without knowing the places.
+        if func is not aten.index.Tensor and has_boolean_index(args[1]) and args[2].numel() != 1:
+            raise HostWait("values are assigned to a boolean index")
 
     def _watch_copy(self, func: Any, args: Any, kwargs: Any) -> None:
         if func is aten.copy_.default:
@@ -164,8 +172,7 @@ def fake_device() -> Iterator[Waits]:
     """
     waits = Waits()
     with ExitStack() as stack:
-        stack.enter_context(FakeTensorMode())
-        stack.enter_context(_WatchOperations(waits))
+        stack.enter_context(_WatchedFakes(waits))
         for name, read in _readers(waits).items():
             stack.enter_context(mock.patch.object(FakeTensor, name, read, create=True))
         stack.enter_context(mock.patch.object(nn.Module, "to", _move))

@@ -1,8 +1,8 @@
 """Training, scoring and alignment on a device that is not the CPU, without having one.
 
 Each part of each table runs once, with the others at their defaults, and the wirings in pairs with
-scores, alignments and cells. Everything must be on one device. An update may read one value: whether
-its gradient is finite.
+scores, alignments and cells. Everything must be on one device. An update may read one value:
+whether its gradient is finite.
 """
 
 import tempfile

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nmt.core.errors import ConfigError
-from nmt.system.device import has_bfloat16, has_int8, resolve_device, resolve_precision
+from nmt.system.device import has_bfloat16, has_int8, resolve_device, resolve_precision, to_host
 
 CPU = torch.device("cpu")
 
@@ -128,6 +128,11 @@ def test_a_real_gpu_is_found() -> None:
     device = resolve_device("auto")
     assert torch.zeros(1, device=device).device == device
     assert resolve_precision("auto", device) in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.parametrize("values", [True, 3, 0.5, [1, 2], [[0.5], [1.5]]])
+def test_values_on_the_host_are_numbers_of_python(values: object) -> None:
+    assert to_host(torch.tensor(values)) == values
 
 
 def test_a_dtype_and_a_device_are_checked_as_their_names_are() -> None:
