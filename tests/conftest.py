@@ -15,6 +15,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import jaxtyping
 import pytest
+import torch
 from hypothesis import settings
 
 from nmt.system.plugins import allowed
@@ -50,6 +51,18 @@ def load_script() -> Iterator[Callable[[str], ModuleType]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SCRIPTS)
         yield load
+
+
+ON_GPU = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=ON_GPU)])
+def place(request: pytest.FixtureRequest) -> torch.device:
+    """A device to compute on: the test runs on the CPU, and with the marker gpu on a GPU."""
+    return torch.device(request.param)
 
 
 @pytest.fixture(autouse=True)
