@@ -127,6 +127,7 @@ def test_multi30k_is_left_out(
 def test_a_line_that_is_being_written_is_not_read(script: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     assert script.read_validations(path) == []
-    whole = '{"kind": "train", "update": 5}\n{"kind": "validation", "update": 5, "scores": {"bleu": 3.5}}\n'
+    whole = '{"kind": "train", "update": 5}\n'
+    whole += '{"kind": "validation", "update": 5, "scores": {"bleu": 3.5}}\n'
     path.write_text(whole + '{"kind": "valid')
     assert script.read_validations(path) == [(5, 3.5)]

@@ -52,7 +52,9 @@ class AdditiveScore(Score):
     def keys(self, inputs: Inputs) -> Keys:
         """Return ``U h + b``."""
         keys: Tensor = self.key_projection(inputs)
-        return keys.float() if _searches_on_cpu(keys) else keys
+        if not _searches_on_cpu(keys):
+            return keys
+        return keys.to(torch.promote_types(keys.dtype, torch.float32))
 
     def forward(self, query: Queries, keys: Keys, state: Tensor | None = None) -> Scores:
         """Return the scores."""
@@ -72,7 +74,7 @@ class AdditiveScore(Score):
         do not leave the cache.
         """
         batch, num_positions, size = keys.shape
-        direction, doubled = self.vector().float(), 2.0 * query.float()
+        direction, doubled = self.vector().to(keys.dtype), 2.0 * query.to(keys.dtype)
         rows = max(1, _BLOCK // (num_positions * size))
         scores = keys.new_empty(batch, num_positions)
         summed = keys.new_empty(min(rows, batch), num_positions, size)
