@@ -25,6 +25,7 @@ from nmt.nn.attention.alignments.table import ALIGNMENTS
 from nmt.nn.attention.scores.table import SCORES
 from nmt.nn.decoders.table import DECODERS
 from nmt.nn.ensemble import Ensemble
+from nmt.nn.recurrent.table import CELLS
 from nmt.search.hypothesis import NBest
 from nmt.search.request import Constraints
 from nmt.search.table import COVERAGE_PENALTIES, LENGTH_PENALTIES, SEARCHES
@@ -166,6 +167,8 @@ def cases() -> Iterator[tuple[str, Any]]:
         yield f"score {name}", partial(search, {}, {"attention": {"score": name}})
     for name in ALIGNMENTS:
         yield f"alignment {name}", partial(search, {}, {"attention": {"alignment": name}})
+    for name in CELLS:
+        yield f"cell {name}", partial(search, {}, {"decoder": {"cell": name}})
     for name, decoder in DECODERS.items():
         attention = {} if decoder.uses_attention else {"attention": None}
         options = {"decoder": {"style": name}, **attention}
