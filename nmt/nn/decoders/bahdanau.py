@@ -27,8 +27,8 @@ class BahdanauDecoder(DeepOutputDecoder):
     Args:
         parts: the parts and their sizes.
         fused: run all words as one autograd node if the parts support it; false: always run the
-            plain loop. One layer of GRU or LSTM, an additive or multiplicative score, and softmax
-            support it.
+            plain loop. One layer of GRU or LSTM, with or without zoneout, an additive or
+            multiplicative score, and softmax support it.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:

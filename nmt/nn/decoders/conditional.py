@@ -24,8 +24,8 @@ class ConditionalDecoder(DeepOutputDecoder):
     Args:
         parts: the parts and their sizes; a second cell is made for ``cell_2``.
         fused: run all words as one autograd node if the parts support it; false: always run the
-            plain loop. One layer of GRU or LSTM, an additive or multiplicative score, and softmax
-            support it.
+            plain loop. One layer of GRU or LSTM, with or without zoneout, an additive or
+            multiplicative score, and softmax support it.
     """
 
     def __init__(self, parts: DecoderParts, *, fused: bool = True) -> None:

@@ -104,6 +104,8 @@ class StepwiseDecoder(Decoder):
         for kind, part in parts.items():
             if isinstance(part, FastPath) and part.fast_path is None:
                 return part.slow_path_option or f"the {kind} {type(part).__name__}"
+        if self.layers[0].tape is None:
+            return f"the cell {type(self.layers[0]).__name__}"
         if len(self.layers) > 1:
             return f"{len(self.layers)} layers"
         return "recurrent dropout" if self.recurrent_dropout.probability > 0.0 else None
@@ -196,9 +198,9 @@ class StepwiseDecoder(Decoder):
             The outputs of the function, batch-major.
         """
         cell, attended = self.layers[0], self.attention.fused_inputs(state.memory)
-        assert self.fast_path and cell.fast_path
+        assert self.fast_path and cell.tape
         joint = hidden if attended.query is None else torch.cat([attended.query, hidden])
-        kinds = TapeKinds(cell.fast_path, attended)
+        kinds = TapeKinds(cell.tape, attended)
         words = cell.project(embedded).transpose(0, 1).contiguous()
         given = joint, state.recurrent[:, 0], *others, *attended.memory
         converted = [None if tensor is None else tensor.to(words.dtype) for tensor in given]

@@ -29,8 +29,8 @@ class LuongDecoder(StepwiseDecoder):
         input_feeding: feed the attentional vector to the next step. Without it the steps do not
             depend on the attention, which then runs for all words at once.
         fused: with input feeding, run all words as one autograd node if the parts support it;
-            false: always run the plain loop. One layer of GRU or LSTM, an additive or
-            multiplicative score, and softmax support it.
+            false: always run the plain loop. One layer of GRU or LSTM, with or without zoneout, an
+            additive or multiplicative score, and softmax support it.
     """
 
     def __init__(

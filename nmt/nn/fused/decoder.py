@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nmt.nn.fused.attention import AttentionInputs, AttentionTape
 from nmt.nn.layers import addmm, addmm_
-from nmt.nn.recurrent.cell import CellTape
+from nmt.nn.recurrent.tape import CellTape, StartsTape
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class TapeKinds:
     """Classes of the tapes of a fused decoder.
 
     Attributes:
-        cell: class of the cell tape.
+        cell: what starts the cell tape.
         attention: classes of the attention and score tapes, and the mask.
     """
 
-    cell: type[CellTape]
+    cell: StartsTape
     attention: AttentionInputs
 
     def start(

@@ -2,12 +2,14 @@
 
 A cell has two parts. `project` computes what depends on the inputs only, for all steps at once, and
 `forward` computes one step. The whole state of a cell is one tensor `[B Z]`.
-`Cell.unroll` is the plain loop over steps. Two others may replace it: one autograd node with
-hand-written derivatives (docs/fused.md), and one loop of an exported graph.
+`Cell.unroll` is the plain loop over steps. Three others may replace it: one autograd node with
+hand-written derivatives (docs/fused.md), the scan of an elementwise cell (`elementwise.py`), and
+one loop of an exported graph.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,9 +20,8 @@ from torch.autograd.function import once_differentiable
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.int8 import Int8Weight
 from nmt.nn.layers import addmm, addmm_, initialize_gates, weight_gradient
+from nmt.nn.recurrent.tape import CellTape, StartsTape
 from nmt.nn.shapes import Gates, Hidden, State, StepMask, Steps
-
-_BLOCK_SIZE: Final = 4
 
 
 class Cell(FastPath, nn.Module, ABC):
@@ -36,14 +37,18 @@ class Cell(FastPath, nn.Module, ABC):
         is_plain: whether the cell has no gates, and so needs a lower learning rate.
         gate_names: names of the vectors that `gate_values` returns.
         kept_gate: name of the gate that says how much of the state is kept; None: no such gate.
-        fast_path: tape for running whole sequences as one autograd node; None: the plain loop
-            runs.
+        is_elementwise: whether no unit reads another unit of the state, so that there is no product
+            with the hidden state.
+        gates_read_state: whether the gates read the state; if not, recurrent dropout does nothing.
+        fast_path: what runs whole sequences as one autograd node; None: the plain loop runs.
     """
 
     is_plain: ClassVar[bool] = False
     gate_names: ClassVar[tuple[str, ...]] = ()
     kept_gate: ClassVar[str | None] = None
-    fast_path: "type[CellTape] | None" = None
+    is_elementwise: ClassVar[bool] = False
+    gates_read_state: ClassVar[bool] = True
+    fast_path: Any = None
 
     def __init__(self, input_size: int, hidden_size: int, num_gates: int, state_size: int) -> None:
         super().__init__()
@@ -52,11 +57,24 @@ class Cell(FastPath, nn.Module, ABC):
         self.gate_size = num_gates * hidden_size
         self.state_size = state_size
         self.weight_input = nn.Parameter(torch.empty(self.gate_size, input_size))
-        self.weight_hidden = nn.Parameter(torch.empty(self.gate_size, hidden_size))
-        self.bias_input = nn.Parameter(torch.zeros(self.gate_size))
-        self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
         initialize_gates(self.weight_input, num_gates, nn.init.xavier_uniform_)
-        initialize_gates(self.weight_hidden, num_gates, nn.init.orthogonal_)
+        if not self.is_elementwise:
+            self.weight_hidden = nn.Parameter(torch.empty(self.gate_size, hidden_size))
+            initialize_gates(self.weight_hidden, num_gates, nn.init.orthogonal_)
+        self.bias_input = nn.Parameter(torch.zeros(self.gate_size))
+        if not self.is_elementwise:
+            self.bias_hidden = nn.Parameter(torch.zeros(self.gate_size))
+
+    @classmethod
+    def has_dropout(cls, options: Mapping[str, Any]) -> bool:
+        """Return whether the cell, with these options, draws random numbers in training."""
+        return False
+
+    @property
+    def tape(self) -> StartsTape | None:
+        """Return what starts a tape of this cell for a fused decoder; None: there is none."""
+        tape: StartsTape | None = self.fast_path
+        return tape
 
     def project(self, inputs: Float[Tensor, "*N I"]) -> Float[Tensor, "*N G"]:
         """Return what the inputs add to the gates."""
@@ -104,8 +122,8 @@ class Cell(FastPath, nn.Module, ABC):
         if torch.compiler.is_exporting():
             if projected.shape[1] != 1:
                 return _unroll_in_graph(self, projected, state, mask, dropout_mask)
-        elif self.fast_path is not None and dropout_mask is None:
-            return _unroll_fused(self, projected, state, mask)
+        elif self.tape is not None and dropout_mask is None:
+            return _unroll_fused(self, self.tape, projected, state, mask)
         states = []
         for step in range(projected.shape[1]):
             after = self(projected[:, step], state, dropout_mask)
@@ -142,84 +160,8 @@ def _unroll_in_graph(
     return states.transpose(0, 1)
 
 
-class CellTape(ABC):
-    """Cell steps with hand-written derivatives: `step` saves what `backward` needs.
-
-    Its tensors are time-major (docs/fused.md).
-
-    Args:
-        states: `[T+1 B Z]`, the state before each step, and after the last.
-        saved: further tensors that each step saves.
-
-    Attributes:
-        state_width: Z in units of H.
-        saved_widths: the last dimension of each of `saved`, in units of H.
-    """
-
-    state_width: ClassVar[int]
-    saved_widths: ClassVar[tuple[int, ...]]
-
-    def __init__(self, states: Float[Tensor, "T1 B Z"], *saved: Float[Tensor, "T B _"]) -> None:
-        self.states = states
-        self.size = states.shape[2] // self.state_width
-        self.hidden = states[..., : self.size]  # what gates and queries read of the states
-        self.tensors = states, *saved  # what to save for the backward pass
-        self._block_start = len(states)
-        self._block: tuple[Tensor, ...] = ()
-
-    @classmethod
-    def start(cls, num_steps: int, state: State) -> "CellTape":
-        """Return an empty tape for `num_steps` steps from `state`."""
-        batch, state_size = state.shape
-        size = state_size // cls.state_width
-        states = state.new_empty(num_steps + 1, batch, state_size)
-        states[0] = state
-        widths = cls.saved_widths
-        return cls(states, *(state.new_empty(num_steps, batch, n * size) for n in widths))
-
-    @abstractmethod
-    def step(self, t: int, inputs: Gates, hidden: Gates) -> State:
-        """Return the state after step t.
-
-        Args:
-            t: the step.
-            inputs: x, what the inputs add to the gates.
-            hidden: u, what the hidden state adds to the gates.
-        """
-
-    @abstractmethod
-    def backward(self, t: int, d_after: State, d_inputs: Gates, d_hidden: Gates) -> State:
-        """Backpropagate through step t; call it from the last step to the first.
-
-        Args:
-            t: the step.
-            d_after: gradient of the state after the step.
-            d_inputs: filled with the gradient of x.
-            d_hidden: filled with the gradient of u.
-
-        Returns:
-            The gradient of the state before the step, except through u; a new tensor.
-        """
-
-    @abstractmethod
-    def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
-        """Return the gradient factors of some steps that only depend on the tape."""
-
-    def _factors(self, t: int) -> tuple[Tensor, ...]:
-        """Return the factors of step t, which are computed in blocks of steps.
-
-        A block at once is faster than single steps. All steps at once would take as much memory as
-        the tape.
-        """
-        if t < self._block_start:
-            self._block = ()
-            self._block_start = max(0, t + 1 - _BLOCK_SIZE)
-            self._block = self._factors_of(slice(self._block_start, t + 1))
-        return tuple(factor[t - self._block_start] for factor in self._block)
-
-
 def _unroll_fused(
-    cell: Cell, projected: Steps, state: State, mask: StepMask | None
+    cell: Cell, tape: StartsTape, projected: Steps, state: State, mask: StepMask | None
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell as one autograd node: the fast path of `Cell.unroll` (docs/fused.md).
 
@@ -233,7 +175,7 @@ def _unroll_fused(
     given = (state, cell.weight_hidden, cell.bias_hidden, real)
     converted = [None if tensor is None else tensor.to(projected.dtype) for tensor in given]
     with torch.autocast(projected.device.type, enabled=False):
-        states: Tensor = _FusedUnroll.apply(cell.fast_path, steps, *converted)  # type: ignore[no-untyped-call]
+        states: Tensor = _FusedUnroll.apply(tape, steps, *converted)  # type: ignore[no-untyped-call]
     return states.transpose(0, 1)
 
 
@@ -241,9 +183,9 @@ class _FusedUnroll(Function):
     """Autograd function of `_unroll_fused`; time-major: `[T B G]` in, `[T B Z]` out."""
 
     @staticmethod
-    def forward(ctx: Any, cell_tape: type[CellTape], steps: Tensor, *given: Any) -> Tensor:
+    def forward(ctx: Any, tape: StartsTape, steps: Tensor, *given: Any) -> Tensor:
         state, weight, bias, real = given
-        cell = cell_tape.start(len(steps), state)
+        cell = tape.start(len(steps), state)
         transposed = weight.t()
         for t, step in enumerate(steps):
             # u = h U^T + b
@@ -251,7 +193,7 @@ class _FusedUnroll(Function):
             if real is not None:
                 # s' = s + m * (cell(s) - s)
                 torch.lerp(cell.states[t], after, real[t], out=after)
-        ctx.cell_tape = cell_tape
+        ctx.cell_tape = type(cell)
         ctx.save_for_backward(*cell.tensors, weight, real)
         return cell.states[1:]
 
