@@ -199,13 +199,47 @@ def layer_norm(check: Check, path: str, x: Array) -> Array:
     return scaled * check.weights[f"{path}.weight"] + check.weights[f"{path}.bias"]
 
 
+def average(check: Check, path: str, cell: str) -> tuple[dict[str, Array], Array]:
+    """The gates and the new state of a cell without a product with the state."""
+    x, before = check[f"{path}.input"], check[f"{path}.before"]
+    if cell == "min_gru":  # Feng 2024, appendix B; z is 1 - z there
+        x_z, x_n = np.split(x, 2, axis=1)
+        z, n = sigmoid(x_z), np.where(x_n >= 0, x_n + 0.5, sigmoid(x_n))
+        return {"update_gate": z, "candidate": n}, (1 - z) * n + z * before
+    if cell == "min_lstm":
+        x_f, x_i, x_n = np.split(x, 3, axis=1)
+        f, i, n = sigmoid(x_f), sigmoid(x_i), np.where(x_n >= 0, x_n + 0.5, sigmoid(x_n))
+        f, i = f / (f + i), i / (f + i)
+        return {"forget_gate": f, "candidate": n}, f * before + i * n
+    c = before[:, before.shape[1] // 2 :]
+    if cell == "ssru":  # Kim 2019
+        x_f, x_c = np.split(x, 2, axis=1)
+        f = sigmoid(x_f)
+        c = f * c + (1 - f) * x_c
+        gates = {"forget_gate": f, "candidate": x_c}
+        return gates, np.concatenate([np.maximum(c, 0), c], axis=1)
+    (x_f, x_r, x_c, x_h) = np.split(x, 4, axis=1)  # Lei 2018
+    v_f, v_r = np.split(check.weights[f"{path}.vectors"], 2)
+    f, r = sigmoid(x_f + v_f * c), sigmoid(x_r + v_r * c)
+    c = f * c + (1 - f) * x_c
+    gates = {"forget_gate": f, "reset_gate": r, "candidate": x_c}
+    return gates, np.concatenate([r * c + (1 - r) * x_h, c], axis=1)
+
+
 def check_cell(check: Check, path: str, cell: str) -> Array:
     """The gates and the new state of every step; returns the hidden states."""
     x, before = check[f"{path}.input"], check[f"{path}.before"]
+    if f"{path}.weight_hidden" not in check.weights:
+        gates, after = average(check, path, cell)
+        for name, gate in gates.items():
+            check.equal(f"{path}.{name}", gate)
+        check.equal(f"{path}.state", after)
+        size = after.shape[1] if cell.startswith("min") else after.shape[1] // 2
+        return check[f"{path}.state"][:, :size]
     weight, bias = check.weights[f"{path}.weight_hidden"], check.weights[f"{path}.bias_hidden"]
     size = weight.shape[1]
     u = normalized(check, f"{path}.norm_hidden", cell, before[:, :size] @ weight.T + bias)
-    gates: dict[str, Array] = {}
+    gates = {}
     if cell == "rnn":  # Elman 1990
         after = np.tanh(x + u)
     elif cell.endswith("gru"):  # Cho 2014
@@ -226,6 +260,11 @@ def check_cell(check: Check, path: str, cell: str) -> Array:
         c = f * before[:, size:] + i * g
         inner = normalized(check, f"{path}.norm_memory", cell, c)
         after = np.concatenate([o * np.tanh(inner), c], axis=1)
+    if cell == "zoneout_gru":  # Krueger 2017: the expectation
+        after = 0.1 * before + 0.9 * after
+    if cell == "zoneout_lstm":
+        kept = np.repeat([0.05, 0.1], size)
+        after = kept * before + (1 - kept) * after
     for name, gate in gates.items():
         check.equal(f"{path}.{name}", gate)
     check.equal(f"{path}.state", after)

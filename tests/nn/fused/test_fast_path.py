@@ -1,7 +1,7 @@
 """A part with a step of its own never trains with the step of its base."""
 
 from dataclasses import dataclass, replace
-from functools import partialmethod
+from functools import partial, partialmethod
 from typing import Any, ClassVar
 
 import pytest
@@ -10,7 +10,12 @@ from torch import Tensor
 
 from nmt.core.batch import Batch
 from nmt.nn.attention.alignments.alignment import AlignmentOutput, SoftmaxAlignment
-from nmt.nn.attention.attention import Attention, AttentionOutput, BaseAttention
+from nmt.nn.attention.attention import (
+    Attention,
+    AttentionOutput,
+    BaseAttention,
+    FixedContext,
+)
 from nmt.nn.attention.scores.additive import AdditiveScore
 from nmt.nn.attention.scores.multiplicative import GeneralScore
 from nmt.nn.bridge import FinalBridge
@@ -19,6 +24,7 @@ from nmt.nn.decoders.conditional import ConditionalDecoder
 from nmt.nn.decoders.gnmt import GNMTDecoder
 from nmt.nn.decoders.interface import DecoderParts, LayerOptions
 from nmt.nn.decoders.luong import LuongDecoder
+from nmt.nn.decoders.sutskever import SutskeverDecoder
 from nmt.nn.encoders.recurrent import RecurrentEncoder
 from nmt.nn.fused.attention import AttentionInputs, AttentionTape
 from nmt.nn.fused.fast_path import FastPath
@@ -26,6 +32,9 @@ from nmt.nn.layers import WordEmbedding
 from nmt.nn.model import Model
 from nmt.nn.recurrent.gru import GRU, DeepGRU
 from nmt.nn.recurrent.lstm import LSTM
+from nmt.nn.recurrent.minimal import MinGRU, MinLSTM
+from nmt.nn.recurrent.sru import SRU, SSRU
+from nmt.nn.recurrent.zoneout import ZoneoutGRU
 
 SIZE, VOCABULARY = 4, 11
 
@@ -187,6 +196,10 @@ def test_a_subclass_may_set_a_fast_path_of_its_own() -> None:
     assert Other.fast_path is None and DeepGRU.fast_path is None and FastPath.fast_path is None
 
 
+FUSED_FALSE = "fused: false of the cell"
+without_feeding = partial(LuongDecoder, input_feeding=False)
+
+
 @pytest.mark.parametrize(
     ("layers", "kinds", "reason"),
     [
@@ -206,19 +219,37 @@ def test_a_subclass_may_set_a_fast_path_of_its_own() -> None:
         (
             LayerOptions(),
             {"cell": lambda *sizes: LSTM(*sizes, fused=False)},
-            "fused: false of the cell",
+            FUSED_FALSE,
         ),
-        (
-            LayerOptions(2),
-            {"decoder": lambda parts: LuongDecoder(parts, input_feeding=False)},
-            None,
-        ),
+        (LayerOptions(), {"cell": MinGRU}, "the cell MinGRU"),
+        (LayerOptions(), {"cell": lambda *sizes: SRU(*sizes, fused=False)}, FUSED_FALSE),
+        (LayerOptions(), {"cell": ZoneoutGRU}, None),
+        (LayerOptions(2), {"decoder": without_feeding}, None),
+        (LayerOptions(2), {"decoder": without_feeding, "cell": MinGRU}, None),
     ],
 )
 def test_the_reason_of_the_slow_path_is_named(
     layers: LayerOptions, kinds: dict[str, Any], reason: str | None
 ) -> None:
     assert make_model(layers, **kinds).decoder.slow_path_reason == reason
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"decoder": without_feeding},
+        {"decoder": SutskeverDecoder, "attention": lambda *parts: FixedContext()},
+    ],
+)
+@pytest.mark.parametrize("cell", [MinGRU, MinLSTM, SRU, SSRU])
+def test_elementwise_cells_take_no_single_steps_in_decoders_without_feeding(
+    cell: Any, kinds: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(LayerOptions(2), cell=cell, **kinds)
+    batch = make_batch()
+    expected = model(batch).logits
+    monkeypatch.setattr(cell, "forward", None)
+    assert torch.equal(model(batch).logits, expected)
 
 
 class SharpTape(AttentionTape):

@@ -6,17 +6,26 @@ from nmt.nn.recurrent.cell import Cell
 from nmt.nn.recurrent.gru import GRU, DeepGRU
 from nmt.nn.recurrent.layer_norm import LayerNormGRU, LayerNormLSTM
 from nmt.nn.recurrent.lstm import LSTM
+from nmt.nn.recurrent.minimal import MinGRU, MinLSTM
 from nmt.nn.recurrent.rnn import PlainRNN
+from nmt.nn.recurrent.sru import SRU, SSRU
 from nmt.nn.recurrent.table import CELLS
+from nmt.nn.recurrent.zoneout import ZoneoutGRU, ZoneoutLSTM
 
 BATCH, STEPS, INPUT, HIDDEN = 3, 6, 4, 5
 MASK = torch.arange(STEPS) < torch.tensor([[6], [3], [1]])
+OF_STATE = {"weight_hidden", "bias_hidden", "vectors"}
+"""Parameters that multiply the state, or are added to such a product."""
 
 
 @pytest.fixture(params=sorted(CELLS))
 def cell(request: pytest.FixtureRequest) -> Cell:
+    """A cell in evaluation, as zoneout draws at random in training."""
     torch.manual_seed(1)
-    return CELLS[request.param](INPUT, HIDDEN).double()
+    cell = CELLS[request.param](INPUT, HIDDEN).double().eval()
+    if isinstance(cell, SRU):
+        nn.init.normal_(cell.vectors)  # they start at zero
+    return cell
 
 
 def inputs() -> Tensor:
@@ -51,7 +60,8 @@ def test_fast_equals_plain_in_values_and_gradients(cell: Cell) -> None:
             state = torch.randn(BATCH, cell.state_size, dtype=torch.double, requires_grad=True)
             states = cell.unroll(projected, state, mask)
             loss = (states * torch.randn(states.shape, dtype=torch.double)).sum()
-            wanted = [projected, state, cell.weight_hidden, cell.bias_hidden]
+            of_state = [p for name, p in cell.named_parameters() if name in OF_STATE]
+            wanted = [projected, state, *of_state]
             results.append([states, *torch.autograd.grad(loss, wanted)])
         for fast, plain in zip(*results, strict=True):
             torch.testing.assert_close(fast, plain, rtol=1e-9, atol=1e-12)
@@ -62,12 +72,14 @@ def test_gradients_are_those_of_finite_differences(cell: Cell) -> None:
     state = torch.randn(2, cell.state_size, dtype=torch.double, requires_grad=True)
     mask = torch.tensor([[True, True, True], [True, False, False]])
 
-    def run(projected: Tensor, state: Tensor, weight: Tensor) -> Tensor:
-        weights = {"cell.weight_hidden": weight}
-        return torch.func.functional_call(Unrolled(cell), weights, (projected, state, mask))
+    names = [name for name, _ in cell.named_parameters() if name in OF_STATE]
 
-    weight = cell.weight_hidden.detach().requires_grad_()
-    assert torch.autograd.gradcheck(run, (projected, state, weight), fast_mode=True)
+    def run(projected: Tensor, state: Tensor, *weights: Tensor) -> Tensor:
+        given = {f"cell.{name}": weight for name, weight in zip(names, weights, strict=True)}
+        return torch.func.functional_call(Unrolled(cell), given, (projected, state, mask))
+
+    weights = [cell.get_parameter(name).detach().requires_grad_() for name in names]
+    assert torch.autograd.gradcheck(run, (projected, state, *weights), fast_mode=True)
 
 
 class Unrolled(nn.Module):
@@ -120,13 +132,25 @@ def test_a_state_is_made_of_its_gates_bit_for_bit(cell: Cell) -> None:
         after = torch.lerp(gates["candidate"], state, gates["update_gate"])
         for transition in getattr(cell, "transitions", ()):
             after = transition(after, None)
+    elif cell.is_elementwise:
+        memory = torch.lerp(gates["candidate"], state[:, -HIDDEN:], gates[str(cell.kept_gate)])
+        shown = {MinGRU: [], MinLSTM: [], SSRU: [memory.relu()]}.get(type(cell))
+        if shown is None:  # the last block of SRU is the highway
+            shown = [torch.lerp(projected[:, -HIDDEN:], memory, gates["reset_gate"])]
+        after = torch.cat([*shown, memory], dim=1)
     else:
         assert gates == {}
         return
+    if isinstance(cell, ZoneoutGRU | ZoneoutLSTM):
+        kept = cell.zoneout.fill(torch.empty_like(after))
+        after = torch.lerp(after, state, kept)
     assert torch.equal(cell(projected, state), after)
 
 
 def test_each_recurrent_gate_starts_orthogonal(cell: Cell) -> None:
+    if cell.is_elementwise:
+        assert not {"weight_hidden", "bias_hidden"} & dict(cell.named_parameters()).keys()
+        return
     for gate in cell.weight_hidden.chunk(cell.gate_size // HIDDEN):
         torch.testing.assert_close(
             gate @ gate.t(), torch.eye(HIDDEN, dtype=torch.double), rtol=0, atol=1e-5
@@ -324,11 +348,16 @@ def test_recurrent_dropout_hides_the_same_numbers_of_the_state_from_the_gates(ce
         for name, weight in cell.named_parameters():
             if name in ("weight_hidden", "transitions.0.hidden.weight"):
                 weight[:, 0] = 0.0
-    torch.testing.assert_close(dropped, cell.unroll(projected, state))
+            if name == "vectors":
+                weight.view(2, HIDDEN)[:, 0] = 0.0
+    expected = cell.unroll(projected, state)
+    torch.testing.assert_close(dropped, expected)
+    cell.fast_path = None
+    torch.testing.assert_close(cell.unroll(projected, state, None, dropout_mask), expected)
 
 
-@pytest.mark.parametrize("base", [GRU, LSTM])
-def test_a_cell_with_a_step_of_its_own_takes_the_plain_loop(base: type[GRU] | type[LSTM]) -> None:
+@pytest.mark.parametrize("base", [kind for kind in CELLS.values() if kind.fast_path is not None])
+def test_a_cell_with_a_step_of_its_own_takes_the_plain_loop(base: type[Cell]) -> None:
     class Halved(base):  # type: ignore[misc, valid-type]
         def forward(
             self, projected: Tensor, state: Tensor, dropout_mask: Tensor | None = None
@@ -336,5 +365,9 @@ def test_a_cell_with_a_step_of_its_own_takes_the_plain_loop(base: type[GRU] | ty
             result: Tensor = super().forward(projected, state, dropout_mask) / 2
             return result
 
-    assert base(3, 4).fast_path is not None
-    assert Halved(3, 4).fast_path is None
+    assert base(3, 4).fast_path is not None  # type: ignore[call-arg]
+    halved = Halved(3, 4).eval()
+    assert halved.fast_path is None and halved.tape is None
+    projected, state = halved.project(torch.randn(2, 1, 3)), torch.randn(2, halved.state_size)
+    after = halved(projected[:, 0], state)
+    torch.testing.assert_close(halved.unroll(projected, state)[:, 0], after)
