@@ -125,16 +125,39 @@ class ModelConfig(Options):
             rates.append(decoder.dropout)
         reads_states = self.attention is not None or BRIDGES.find(self.bridge.name).reads_states
         kind = ENCODERS.find(encoder.name)
-        return any(rates) or kind.has_dropout(encoder.options, reads_states=reads_states)
+        if any(rates) or kind.has_dropout(encoder.options, reads_states=reads_states):
+            return True
+        return any(CELLS.find(cell.name).has_dropout(cell.options) for cell in self.cells.values())
+
+    @property
+    def cells(self) -> dict[str, PlugIn]:
+        """Return the cells of encoder and decoder, by the name of the side that has one."""
+        cells = {"encoder": self.encoder.options.get("cell"), "decoder": self.decoder.cell}
+        return {side: cell for side, cell in cells.items() if cell is not None}
 
     def _check(self) -> None:
         conflict = ENCODERS.find(self.encoder.name).find_conflict(self.encoder.options)
         if conflict is not None:
             option, sentence = conflict
             refuse(f"encoder.{option}", sentence)
+        self._check_recurrent_dropout()
         self._check_style()
         self._check_heads()
         self._check_dot_product()
+
+    def _check_recurrent_dropout(self) -> None:
+        """Refuse recurrent dropout for a cell whose gates do not read the state."""
+        rates = {
+            "encoder": self.encoder.options.get("recurrent_dropout"),
+            "decoder": self.decoder.recurrent_dropout,
+        }
+        for side, cell in self.cells.items():
+            if rates[side] and not CELLS.find(cell.name).gates_read_state:
+                sentence = (
+                    f"is not supported by the cell {cell.name!r}, whose gates do not read the "
+                    "state; set it to 0"
+                )
+                refuse(f"{side}.recurrent_dropout", sentence)
 
     def _check_style(self) -> None:
         """Refuse attention, or a bridge without source, for a decoder style without attention."""

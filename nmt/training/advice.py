@@ -36,8 +36,7 @@ def advise_on_rate(config: Config, schedule: Schedule) -> str | None:
     rates = OPTIMIZERS.find(optimizer.name).rates
     if rates is None:
         return None
-    cells = [model.decoder.cell, model.encoder.options.get("cell")]
-    is_plain = any(CELLS.find(cell.name).is_plain for cell in cells if cell is not None)
+    is_plain = any(CELLS.find(cell.name).is_plain for cell in model.cells.values())
     highest = rates.highest / 2 if is_plain else rates.highest
     given = optimizer.options["learning_rate"]
     # Momentum multiplies the effect of a step; the rate peaks at the end of the warm-up.

@@ -319,6 +319,20 @@ def test_guided_attention_needs_a_guidable_alignment() -> None:
         )
 
 
+@pytest.mark.parametrize("side", ["encoder", "decoder"])
+def test_recurrent_dropout_needs_gates_that_read_the_state(side: str) -> None:
+    for cell in ("min_gru", "min_lstm", "ssru"):
+        make(model={side: {"cell": cell}})
+        assert problem(model={side: {"cell": cell, "recurrent_dropout": 0.1}}) == (
+            f"model.{side}.recurrent_dropout: is not supported by the cell {cell!r}, whose gates "
+            "do not read the state; set it to 0"
+        )
+    other = {"encoder": "decoder", "decoder": "encoder"}[side]
+    for cell in ("sru", "zoneout_gru", "gru"):
+        dropped = {"cell": cell, "recurrent_dropout": 0.1}
+        make(model={side: dropped, other: {"cell": "min_gru"}})
+
+
 def test_r_drop_needs_dropout_and_no_sampling() -> None:
     assert make(training={"r_drop": 1.0}).training.r_drop == 1.0
     dry = {
@@ -334,6 +348,14 @@ def test_r_drop_needs_dropout_and_no_sampling() -> None:
         *(("decoder", "output_dropout"), ("decoder", "recurrent_dropout")),
     ):
         make(model={**dry, group: {**dry[group], name: 0.1}}, training={"r_drop": 1.0})
+    for group in ("encoder", "decoder"):
+        for probability, differs in ((0.1, True), (0.0, False), (1.0, False)):
+            cell = {"name": "zoneout_gru", "probability": probability}
+            drawn = {**dry, group: {**dry[group], "cell": cell}}
+            if differs:
+                make(model=drawn, training={"r_drop": 1.0})
+            else:
+                assert "needs dropout" in problem(model=drawn, training={"r_drop": 1.0})
     between_layers = {"dropout": 0.1, "output_dropout": 0.0}
     assert problem(model={**dry, "decoder": between_layers}, training={"r_drop": 1.0})
     deep = {**between_layers, "num_layers": 2}

@@ -369,7 +369,8 @@ class TestDump:
         (
             "model: {encoder: {cell: grru}}\n",
             "x.yaml: model.encoder.cell: unknown cell 'grru' (did you mean 'gru'?); "
-            "allowed: gru, lstm, rnn, layer_norm_gru, layer_norm_lstm, deep_gru",
+            "allowed: gru, lstm, rnn, layer_norm_gru, layer_norm_lstm, deep_gru, min_gru, "
+            "min_lstm, sru, ssru, zoneout_gru, zoneout_lstm",
         ),
         (
             "model: {encoder: {cell: {name: gru, fusd: 1}}}\n",
