@@ -5,7 +5,7 @@ once, and what is left for the loop over steps is elementwise: a running average
 ``s_t = f_t * s_{t-1} + (1 - f_t) * x~_t``.
 
 The loop is written by hand, as one autograd node (docs/fused.md). A cumulative sum of logarithms
-(Heinsen 2023) needs no loop, but takes about 20 times as long on a CPU.
+(Heinsen 2023) needs no loop, but takes about ten times as long on a CPU.
 """
 
 from abc import abstractmethod
@@ -38,10 +38,8 @@ class ElementwiseCell(Cell):
         return None
 
     @abstractmethod
-    def averaging(
-        self, projected: Float[Tensor, "*N G"]
-    ) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "*N H"]]:
-        """Return l and x~, given what the inputs add to the gates."""
+    def averaging(self, projected: Float[Tensor, "*N G"]) -> tuple[Tensor, ...]:
+        """Return l and x~ `[*N H]`, given what the inputs add to the gates, and further blocks."""
 
     def unroll(
         self,
@@ -59,7 +57,7 @@ class ElementwiseCell(Cell):
         self, projected: Steps, state: State, mask: StepMask | None, dropout_mask: Hidden | None
     ) -> Float[Tensor, "B T Z"]:
         """Run `unroll` without a loop over `forward`; only called if there is a fast path."""
-        logits, candidates = self.averaging(projected)
+        logits, candidates, *_ = self.averaging(projected)
         return scan(logits, candidates, state, mask)
 
 

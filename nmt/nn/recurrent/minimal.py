@@ -14,14 +14,14 @@ class _MinimalCell(ElementwiseCell):
 
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """Return the next state; `dropout_mask` does nothing, as no gate reads the state."""
-        logits, candidate = self.averaging(projected)
+        logits, candidate, *_ = self.averaging(projected)
         return torch.lerp(candidate, state.to(projected.dtype), torch.sigmoid(logits))
 
     def gate_values(
         self, projected: Gates, state: State, dropout_mask: Hidden | None = None
     ) -> tuple[Hidden, Hidden]:
         """Return the gate that keeps the state, and the candidate."""
-        logits, candidate = self.averaging(projected)
+        logits, candidate, *_ = self.averaging(projected)
         return torch.sigmoid(logits), candidate
 
 
@@ -48,9 +48,7 @@ class MinGRU(_MinimalCell):
         if not fused:
             self.drop_fast_path("fused: false of the cell")
 
-    def averaging(
-        self, projected: Float[Tensor, "*N G"]
-    ) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "*N H"]]:
+    def averaging(self, projected: Float[Tensor, "*N G"]) -> tuple[Tensor, Tensor]:
         """Return the logit of z, and n."""
         update, candidate = projected.chunk(2, dim=-1)
         return update, _positive(candidate)
@@ -81,9 +79,7 @@ class MinLSTM(_MinimalCell):
         with torch.no_grad():
             self.bias_input[:hidden_size] = 1.0
 
-    def averaging(
-        self, projected: Float[Tensor, "*N G"]
-    ) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "*N H"]]:
+    def averaging(self, projected: Float[Tensor, "*N G"]) -> tuple[Tensor, Tensor]:
         """Return the logit of ``f / (f + i)``, which is ``log f - log i``, and n."""
         forget, input_gate, candidate = projected.chunk(3, dim=-1)
         logits = functional.logsigmoid(forget) - functional.logsigmoid(input_gate)

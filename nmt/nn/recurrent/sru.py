@@ -1,6 +1,7 @@
 """Simple recurrent units: a memory that is a running average, and an output that reads it."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +17,7 @@ class _MemoryCell(ElementwiseCell):
     @abstractmethod
     def read(
         self,
-        projected: Float[Tensor, "*N G"],
+        blocks: Sequence[Float[Tensor, "*N H"]],
         before: Float[Tensor, "*N H"],
         memory: Float[Tensor, "*N H"],
         dropout_mask: Float[Tensor, "*R H"] | None,
@@ -24,7 +25,7 @@ class _MemoryCell(ElementwiseCell):
         """Return h.
 
         Args:
-            projected: what the inputs add to the gates.
+            blocks: the further blocks of `averaging`.
             before: c before the step.
             memory: c after the step.
             dropout_mask: multiplies c in the gates.
@@ -41,32 +42,32 @@ class _MemoryCell(ElementwiseCell):
     def forward(self, projected: Gates, state: State, dropout_mask: Hidden | None = None) -> State:
         """Return the next state."""
         before = state[:, self.hidden_size :].to(projected.dtype)
-        forget, candidate = self._average(projected, before, dropout_mask)
+        forget, candidate, *blocks = self._average(projected, before, dropout_mask)
         memory = torch.lerp(candidate, before, forget)
-        return torch.cat([self.read(projected, before, memory, dropout_mask), memory], dim=-1)
+        return torch.cat([self.read(blocks, before, memory, dropout_mask), memory], dim=-1)
 
     def _average(
         self, projected: Gates, before: Hidden, dropout_mask: Hidden | None
-    ) -> tuple[Hidden, Hidden]:
-        """Return f and x~."""
-        logits, candidate = self.averaging(projected)
+    ) -> tuple[Hidden, ...]:
+        """Return f, x~ and the further blocks."""
+        logits, *others = self.averaging(projected)
         weight = self.forget_weight(dropout_mask)
         if weight is not None:
             logits = torch.addcmul(logits, weight.to(logits.dtype), before)
-        return torch.sigmoid(logits), candidate
+        return torch.sigmoid(logits), *others
 
     def _scan(
         self, projected: Steps, state: State, mask: StepMask | None, dropout_mask: Hidden | None
     ) -> Float[Tensor, "B T Z"]:
         first, start = state.chunk(2, dim=-1)
-        logits, candidates = self.averaging(projected)
+        logits, candidates, *blocks = self.averaging(projected)
         weight = self.forget_weight(dropout_mask)
         if weight is not None:
             weight = weight.to(start.dtype).expand_as(start)
         memory = scan(logits, candidates, start, mask, weight)
         before = torch.cat([start.unsqueeze(1), memory[:, :-1]], dim=1)
         step_mask = None if dropout_mask is None else dropout_mask.unsqueeze(1)
-        hidden = self.read(projected, before, memory, step_mask)
+        hidden = self.read(blocks, before, memory, step_mask)
         hidden = hidden if mask is None else _hold(hidden, first, mask)
         return torch.cat([hidden, memory], dim=-1)
 
@@ -121,12 +122,10 @@ class SRU(_MemoryCell):
             return projected
         return torch.cat([projected, inputs.to(projected.dtype)], dim=-1)
 
-    def averaging(
-        self, projected: Float[Tensor, "*N G"]
-    ) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "*N H"]]:
-        """Return ``x_f`` and ``x_c``."""
-        forget, _, candidate, _ = projected.chunk(4, dim=-1)
-        return forget, candidate
+    def averaging(self, projected: Float[Tensor, "*N G"]) -> tuple[Tensor, ...]:
+        """Return ``x_f``, ``x_c``, ``x_r`` and ``x_h``."""
+        forget, reset, candidate, highway = projected.chunk(4, dim=-1)
+        return forget, candidate, reset, highway
 
     def forget_weight(self, dropout_mask: Hidden | None) -> Float[Tensor, "*B H"]:
         """Return ``v_f``, times the mask."""
@@ -134,32 +133,32 @@ class SRU(_MemoryCell):
 
     def read(
         self,
-        projected: Float[Tensor, "*N G"],
+        blocks: Sequence[Float[Tensor, "*N H"]],
         before: Float[Tensor, "*N H"],
         memory: Float[Tensor, "*N H"],
         dropout_mask: Float[Tensor, "*R H"] | None,
     ) -> Float[Tensor, "*N H"]:
         """Return h, the memory or the highway."""
-        highway = projected[..., 3 * self.hidden_size :]
-        return torch.lerp(highway, memory, self._reset(projected, before, dropout_mask))
+        reset, highway = blocks
+        return torch.lerp(highway, memory, self._reset(reset, before, dropout_mask))
 
     def gate_values(
         self, projected: Gates, state: State, dropout_mask: Hidden | None = None
     ) -> tuple[Hidden, Hidden, Hidden]:
         """Return f, r and ``x_c``."""
         before = state[:, self.hidden_size :].to(projected.dtype)
-        forget, candidate = self._average(projected, before, dropout_mask)
-        return forget, self._reset(projected, before, dropout_mask), candidate
+        forget, candidate, reset, _ = self._average(projected, before, dropout_mask)
+        return forget, self._reset(reset, before, dropout_mask), candidate
 
     def _reset(
         self,
-        projected: Float[Tensor, "*N G"],
+        inputs: Float[Tensor, "*N H"],
         before: Float[Tensor, "*N H"],
         dropout_mask: Float[Tensor, "*R H"] | None,
     ) -> Float[Tensor, "*N H"]:
-        """Return r."""
+        """Return r, given ``x_r``."""
         weight = _masked(self.vectors[self.hidden_size :], dropout_mask).to(before.dtype)
-        return torch.sigmoid(torch.addcmul(projected.chunk(4, dim=-1)[1], weight, before))
+        return torch.sigmoid(torch.addcmul(inputs, weight, before))
 
 
 def _masked(
@@ -189,16 +188,14 @@ class SSRU(_MemoryCell):
         if not fused:
             self.drop_fast_path("fused: false of the cell")
 
-    def averaging(
-        self, projected: Float[Tensor, "*N G"]
-    ) -> tuple[Float[Tensor, "*N H"], Float[Tensor, "*N H"]]:
+    def averaging(self, projected: Float[Tensor, "*N G"]) -> tuple[Tensor, Tensor]:
         """Return ``x_f`` and ``x_c``."""
         forget, candidate = projected.chunk(2, dim=-1)
         return forget, candidate
 
     def read(
         self,
-        projected: Float[Tensor, "*N G"],
+        blocks: Sequence[Float[Tensor, "*N H"]],
         before: Float[Tensor, "*N H"],
         memory: Float[Tensor, "*N H"],
         dropout_mask: Float[Tensor, "*R H"] | None,
@@ -210,4 +207,6 @@ class SSRU(_MemoryCell):
         self, projected: Gates, state: State, dropout_mask: Hidden | None = None
     ) -> tuple[Hidden, Hidden]:
         """Return f and ``x_c``."""
-        return self._average(projected, state[:, self.hidden_size :], dropout_mask)
+        before = state[:, self.hidden_size :].to(projected.dtype)
+        forget, candidate = self._average(projected, before, dropout_mask)
+        return forget, candidate

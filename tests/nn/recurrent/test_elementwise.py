@@ -143,6 +143,23 @@ def test_scans_run_under_autocast(kind: type[Any]) -> None:
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in cell.parameters())
 
 
+def test_the_highway_of_sru_has_the_precision_of_the_gates() -> None:
+    cell = SRU(HIDDEN, HIDDEN)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert cell.project(torch.randn(2, HIDDEN)).dtype == torch.bfloat16
+
+
+def test_the_vectors_of_sru_have_the_precision_of_the_gates() -> None:
+    """In bfloat16, v = 1 + 2^-10 is 1, so f = sigmoid(v * 256 - 256) is 1/2, and c' = 128."""
+    cell = SRU(1, 1)
+    torch.nn.init.constant_(cell.vectors, 1 + 2**-10)
+    projected = torch.tensor([[[-256.0, 0.0, 0.0, 0.0]]], dtype=torch.bfloat16)
+    start = torch.full((1, 2), 256.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        states = cell.unroll(projected, start), cell(projected[:, 0], start).unsqueeze(1)
+    assert [state[0, 0, 1].item() for state in states] == [128.0, 128.0]
+
+
 def test_the_scan_by_hand() -> None:
     """f is 3/4, then 1/4: 3/4 * 2 + 1/4 * 6 = 3, and 1/4 * 3 - 3/4 * 5 = -3."""
     logits = torch.tensor([[[log(3)], [-log(3)]]], dtype=torch.double, requires_grad=True)
@@ -201,16 +218,16 @@ def test_min_lstm_by_hand() -> None:
 
 
 def test_sru_by_hand() -> None:
-    """c = 1: f = 3/4, r = 1/4, c' = 3/4 + 2/4 = 5/4, and h' = 1/4 * 5/4 + 3/4 * 2."""
+    """c = 1: f = 3/4, r = 1/2, c' = 3/4 + 2/4 = 5/4, and h' = 1/2 * 5/4 + 1/2 * 2."""
     cell = SRU(1, 1)
     with torch.no_grad():
         cell.vectors.copy_(torch.tensor([log(3), -log(3)]))
-    (first, second) = run_by_hand(cell, [0.0, 0.0, 1.0], [2.0, -1.0], [9.0, 1.0])
-    torch.testing.assert_close(first, [1.8125, 1.25])
-    f = 3**1.25 / (1 + 3**1.25)
+    (first, second) = run_by_hand(cell, [0.0, log(3) / 2, 1.0], [2.0, -1.0], [9.0, 1.0])
+    torch.testing.assert_close(first, [1.625, 1.25])
+    f, r = sigmoid(1.25 * log(3)), sigmoid(-1.75 * log(3))
     memory = f * 1.25 - (1 - f)
-    torch.testing.assert_close(second, [(1 - f) * memory - f, memory])
-    assert second == pytest.approx([-0.6371840, 0.7952912], abs=1e-6)
+    torch.testing.assert_close(second, [r * memory - (1 - r), memory])
+    assert second == pytest.approx([-0.7709656, 0.7952912], abs=1e-6)
 
 
 def test_ssru_by_hand() -> None:
