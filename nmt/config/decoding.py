@@ -65,7 +65,7 @@ class DecodingConfig(Options):
         mbr_candidates: Number of candidates for `mbr`. Samples count equally; those of a beam are
             weighted by their probability.
         batch_tokens: Maximum number of source tokens in a batch, with padding; fewer for beams of
-            more than 10. null: 1,000 on a CPU, where threads each compute a batch, else 4,000.
+            more than 10, and at most 1,000 on a CPU, where threads each compute a batch.
         max_source_length: Maximum length of a source in tokens (for grids: cells); the rest is cut,
             with a warning.
     """
@@ -90,7 +90,7 @@ class DecodingConfig(Options):
     shortlist: ShortlistConfig | None = None
     mbr: Literal["none", "chrf", "bleu"] = "none"
     mbr_candidates: NumCandidates = 32
-    batch_tokens: NumTokens | None = None
+    batch_tokens: NumTokens = 4_000
     max_source_length: Size = 1_000
 
     @property

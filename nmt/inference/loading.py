@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import torch
 from jaxtyping import Bool
@@ -34,6 +35,8 @@ from nmt.search.rules import (
 from nmt.search.search import Scoring, Search
 from nmt.system.device import AUTO, resolve_device, resolve_precision
 from nmt.text.tokenizer import Tokenizer
+
+_MOST_TOKENS_ON_CPU: Final = 1_000
 
 
 def load_runner(
@@ -81,9 +84,13 @@ def load_runner(
 
 
 def choose_batch_tokens(options: DecodingConfig, device: torch.device) -> int:
-    """Return the maximum number of tokens in a batch; the defaults are the fastest measured."""
-    default = 1_000 if device.type == "cpu" else 4_000
-    return options.batch_tokens or default
+    """Return the maximum number of tokens in a batch.
+
+    On a CPU, large batches are no faster, and there should be one for each thread.
+    """
+    if device.type == "cpu":
+        return min(options.batch_tokens, _MOST_TOKENS_ON_CPU)
+    return options.batch_tokens
 
 
 def _choose_precision(

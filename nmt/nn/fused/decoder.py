@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nmt.nn.fused.attention import AttentionInputs, AttentionTape
 from nmt.nn.layers import addmm, addmm_
-from nmt.nn.recurrent.tape import CellTape, StartsTape
+from nmt.nn.recurrent.cell import CellTape, StartsTape
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,13 @@
 
 A cell has two parts. `project` computes what depends on the inputs only, for all steps at once, and
 `forward` computes one step. The whole state of a cell is one tensor `[B Z]`.
-`Cell.unroll` is the plain loop over steps. Three others may replace it: one autograd node with
-hand-written derivatives (docs/fused.md), the scan of an elementwise cell (`elementwise.py`), and
-one loop of an exported graph.
+`Cell.unroll` is the plain loop over steps. Others may replace it: an autograd node with derivatives
+by hand (docs/fused.md), the scan of an `elementwise.py` cell, and one loop of an exported graph.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,8 +19,9 @@ from torch.autograd.function import once_differentiable
 from nmt.nn.fused.fast_path import FastPath
 from nmt.nn.int8 import Int8Weight
 from nmt.nn.layers import addmm, addmm_, initialize_gates, weight_gradient
-from nmt.nn.recurrent.tape import CellTape, StartsTape
 from nmt.nn.shapes import Gates, Hidden, State, StepMask, Steps
+
+_BLOCK_SIZE: Final = 4
 
 
 class Cell(FastPath, nn.Module, ABC):
@@ -71,7 +71,7 @@ class Cell(FastPath, nn.Module, ABC):
         return False
 
     @property
-    def tape(self) -> StartsTape | None:
+    def tape(self) -> "StartsTape | None":
         """Return what starts a tape of this cell for a fused decoder; None: there is none."""
         tape: StartsTape | None = self.fast_path
         return tape
@@ -160,15 +160,94 @@ def _unroll_in_graph(
     return states.transpose(0, 1)
 
 
+@runtime_checkable
+class StartsTape(Protocol):
+    """The class of a tape, or an object that starts a tape."""
+
+    def start(self, num_steps: int, state: State) -> "CellTape":
+        """Return an empty tape for `num_steps` steps from `state`."""
+
+
+class CellTape(ABC):
+    """Cell steps with hand-written derivatives: `step` saves what `backward` needs.
+
+    Its tensors are time-major (docs/fused.md).
+
+    Args:
+        states: `[T+1 B Z]`, the state before each step, and after the last.
+        saved: further tensors that each step saves.
+
+    Attributes:
+        state_width: Z in units of H.
+        saved_widths: the last dimension of each of `saved`, in units of H.
+    """
+
+    state_width: ClassVar[int]
+    saved_widths: ClassVar[tuple[int, ...]]
+
+    def __init__(self, states: Float[Tensor, "T1 B Z"], *saved: Float[Tensor, "T B _"]) -> None:
+        self.states = states
+        self.size = states.shape[2] // self.state_width
+        self.hidden = states[..., : self.size]  # what gates and queries read of the states
+        self.tensors = states, *saved  # what to save for the backward pass
+        self._block_start = len(states)
+        self._block: tuple[Tensor, ...] = ()
+
+    @classmethod
+    def start(cls, num_steps: int, state: State) -> "CellTape":
+        """Return an empty tape for `num_steps` steps from `state`."""
+        batch, state_size = state.shape
+        size = state_size // cls.state_width
+        states = state.new_empty(num_steps + 1, batch, state_size)
+        states[0] = state
+        widths = cls.saved_widths
+        return cls(states, *(state.new_empty(num_steps, batch, n * size) for n in widths))
+
+    @abstractmethod
+    def step(self, t: int, inputs: Gates, hidden: Gates) -> State:
+        """Return the state after step t.
+
+        Args:
+            t: the step.
+            inputs: x, what the inputs add to the gates.
+            hidden: u, what the hidden state adds to the gates.
+        """
+
+    @abstractmethod
+    def backward(self, t: int, d_after: State, d_inputs: Gates, d_hidden: Gates) -> State:
+        """Backpropagate through step t; call it from the last step to the first.
+
+        Args:
+            t: the step.
+            d_after: gradient of the state after the step.
+            d_inputs: filled with the gradient of x.
+            d_hidden: filled with the gradient of u.
+
+        Returns:
+            The gradient of the state before the step, except through u; a new tensor.
+        """
+
+    @abstractmethod
+    def _factors_of(self, steps: slice) -> tuple[Tensor, ...]:
+        """Return the gradient factors of some steps that only depend on the tape."""
+
+    def _factors(self, t: int) -> tuple[Tensor, ...]:
+        """Return the factors of step t, computed in blocks: faster than steps, smaller than all."""
+        if t < self._block_start:
+            self._block = ()
+            self._block_start = max(0, t + 1 - _BLOCK_SIZE)
+            self._block = self._factors_of(slice(self._block_start, t + 1))
+        return tuple(factor[t - self._block_start] for factor in self._block)
+
+
 def _unroll_fused(
     cell: Cell, tape: StartsTape, projected: Steps, state: State, mask: StepMask | None
 ) -> Float[Tensor, "B T Z"]:
     """Run a cell as one autograd node: the fast path of `Cell.unroll` (docs/fused.md).
 
-    The plain loop computes one weight gradient for each step, each a small product, and adds them
-    up. Here the backward loop only carries the gradient of the state and keeps the gradients of the
-    gates. One product over all steps turns them into the weight gradient. Under autocast everything
-    runs in the precision of `projected`.
+    The backward loop only carries the gradient of the state and keeps the gradients of the gates.
+    One product over all steps turns them into the weight gradient. Under autocast everything runs
+    in the precision of `projected`.
     """
     steps = projected.transpose(0, 1).contiguous()
     real = None if mask is None else mask.t().unsqueeze(-1)

@@ -17,8 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from nmt.nn.recurrent.cell import Cell
-from nmt.nn.recurrent.tape import StartsTape
+from nmt.nn.recurrent.cell import Cell, StartsTape
 from nmt.nn.shapes import Hidden, State, StepMask, Steps
 
 

@@ -7,8 +7,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nmt.nn.layers import initialize_gates
-from nmt.nn.recurrent.cell import Cell
-from nmt.nn.recurrent.tape import CellTape
+from nmt.nn.recurrent.cell import Cell, CellTape
 from nmt.nn.shapes import Gates, Hidden, State
 
 

@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nmt.nn.recurrent.cell import Cell
-from nmt.nn.recurrent.tape import CellTape
+from nmt.nn.recurrent.cell import Cell, CellTape
 from nmt.nn.shapes import Gates, Hidden, State
 
 

@@ -7,9 +7,9 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from nmt.nn.recurrent.cell import CellTape, StartsTape
 from nmt.nn.recurrent.gru import GRU, GRUTape
 from nmt.nn.recurrent.lstm import LSTM, LSTMTape
-from nmt.nn.recurrent.tape import CellTape, StartsTape
 from nmt.nn.shapes import Gates, Hidden, State
 
 
