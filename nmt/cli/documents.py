@@ -72,7 +72,7 @@ def require_document(arguments: "Arguments") -> None:
             )
     if arguments.document and is_distributed():
         raise UserError(
-            "torchrun: not supported with --document; run it as one process, with --workers N"
+            "torchrun: not supported with --document; use --workers N"
         )
 
 
