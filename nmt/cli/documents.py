@@ -71,9 +71,7 @@ def require_document(arguments: "Arguments") -> None:
                 f"{flag_of(declared)}: cannot be combined with --document; leave one of them out"
             )
     if arguments.document and is_distributed():
-        raise UserError(
-            "torchrun: not supported with --document; use --workers N"
-        )
+        raise UserError("torchrun: not supported with --document; use --workers N")
 
 
 def translate_documents(run: "Run", arguments: "Arguments") -> None:

@@ -65,7 +65,8 @@ class DecodingConfig(Options):
         mbr_candidates: Number of candidates for `mbr`. Samples count equally; those of a beam are
             weighted by their probability.
         batch_tokens: Maximum number of source tokens in a batch, with padding; fewer for beams of
-            more than 10, and at most 1,000 on a CPU, where threads each compute a batch.
+            more than 10. On a CPU, where threads each compute a batch, at most 1,000, or 2,000 for
+            greedy search.
         max_source_length: Maximum length of a source in tokens (for grids: cells); the rest is cut,
             with a warning.
     """

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 import torch
 from jaxtyping import Bool
@@ -35,8 +34,6 @@ from nmt.search.rules import (
 from nmt.search.search import Scoring, Search
 from nmt.system.device import AUTO, resolve_device, resolve_precision
 from nmt.text.tokenizer import Tokenizer
-
-_MOST_TOKENS_ON_CPU: Final = 1_000
 
 
 def load_runner(
@@ -86,11 +83,12 @@ def load_runner(
 def choose_batch_tokens(options: DecodingConfig, device: torch.device) -> int:
     """Return the maximum number of tokens in a batch.
 
-    On a CPU, large batches are no faster, and there should be one for each thread.
+    On a CPU, larger batches are hardly faster, and there should be one for each thread.
     """
-    if device.type == "cpu":
-        return min(options.batch_tokens, _MOST_TOKENS_ON_CPU)
-    return options.batch_tokens
+    if device.type != "cpu":
+        return options.batch_tokens
+    is_greedy = options.search.name == "greedy" or options.beam_size == 1
+    return min(options.batch_tokens, 2_000 if is_greedy else 1_000)
 
 
 def _choose_precision(

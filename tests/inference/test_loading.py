@@ -2,12 +2,13 @@ import pickle
 from math import inf
 from typing import Any
 
+import pytest
 import torch
 
 from nmt.config.decoding import DecodingConfig
 from nmt.core.special_tokens import BOS, EOS
 from nmt.evaluation.minimum_bayes_risk import BleuUtility, ChrfUtility
-from nmt.inference.loading import build_reranker, build_search
+from nmt.inference.loading import build_reranker, build_search, choose_batch_tokens
 from nmt.search.beam import BeamSearch
 from nmt.search.constraints import ForbiddenPhrases
 from nmt.search.request import Request
@@ -116,3 +117,20 @@ def test_reranker_gets_its_options() -> None:
         assert chooser is not None and type(chooser.utility) is utility
         assert chooser.utility.tokenizer == "zh"
         assert (chooser.n_best, chooser.are_samples) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "expected"),
+    [
+        ({}, "cpu", 1_000),
+        ({"batch_tokens": 999}, "cpu", 999),
+        ({"beam_size": 1}, "cpu", 2_000),
+        ({"search": "greedy"}, "cpu", 2_000),
+        ({"search": "greedy", "batch_tokens": 50}, "cpu", 50),
+        ({}, "cuda", 4_000),
+        ({"batch_tokens": 9_000}, "cuda", 9_000),
+    ],
+)
+def test_batches_are_small_on_a_cpu(given: dict[str, Any], device: str, expected: int) -> None:
+    options = DecodingConfig.model_validate(given)
+    assert choose_batch_tokens(options, torch.device(device)) == expected
