@@ -17,13 +17,9 @@ import statistics
 import sys
 import time
 
-import torch
-from benchmarks.ways import Sizes, Update, draw_batches, updates
+from benchmarks.ways import Sizes, Update, draw_batches, model_of, updates
 
-from nmt.build.model import build_model
-from nmt.config.model import ModelConfig
 from nmt.core.batch import Batch
-from nmt.nn.model import Model
 from nmt.nn.recurrent.table import CELLS
 from nmt.system.process import set_up_for_training
 
@@ -50,7 +46,7 @@ def measure(
     cells: list[str], wiring: str, sizes: Sizes, batches: list[Batch], rounds: int
 ) -> dict[str, list[float]]:
     """Return target tokens per second of each cell, by round, after a warm-up."""
-    ways = {cell: updates(make_model(sizes, cell, wiring)) for cell in cells}
+    ways = {cell: updates(model_of(sizes, cell, WIRINGS[wiring])) for cell in cells}
     rates: dict[str, list[float]] = {cell: [] for cell in cells}
     for number in range(rounds + 1):
         for cell, update in ways.items():
@@ -58,26 +54,6 @@ def measure(
             if number > 0:
                 rates[cell].append(rate)
     return rates
-
-
-def make_model(sizes: Sizes, cell: str, wiring: str) -> Model:
-    """Return a model with this cell on both sides."""
-    config = ModelConfig.model_validate(
-        {
-            "embedding": {"size": sizes.embedding, "dropout": sizes.dropout, "tie": "all"},
-            "encoder": {"cell": cell, "hidden_size": sizes.hidden // 2, "dropout": sizes.dropout},
-            "attention": {"score": {"name": "additive", "hidden_size": sizes.hidden}},
-            "decoder": {
-                "style": WIRINGS[wiring],
-                "cell": cell,
-                "hidden_size": sizes.hidden,
-                "dropout": 0.0,
-                "output_dropout": sizes.dropout,
-            },
-        }
-    )
-    torch.manual_seed(1)
-    return build_model(config, sizes.vocabulary, sizes.vocabulary)
 
 
 def table(rates: dict[str, dict[str, list[float]]]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp
 from statistics import NormalDist
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -96,15 +97,27 @@ def draw_batches(sizes: Sizes, number: int) -> list[Batch]:
 
 def make_model(sizes: Sizes, *, fused: bool = True) -> Model:
     """Return this package's model, with the same weights each time."""
-    cell = {"name": "gru", "fused": fused}
+    cell, style = ({"name": name, "fused": fused} for name in ("gru", "bahdanau"))
+    return model_of(sizes, cell, style, bridge="mean")
+
+
+def model_of(sizes: Sizes, cell: Any, style: Any, *, bridge: str = "final") -> Model:
+    """Return a model of these sizes and parts, with the same weights each time.
+
+    Args:
+        sizes: of the model.
+        cell: of both sides, a name or a name with options, as in a configuration.
+        style: of the decoder, likewise.
+        bridge: name of the bridge.
+    """
     config = ModelConfig.model_validate(
         {
             "embedding": {"size": sizes.embedding, "dropout": sizes.dropout, "tie": "all"},
             "encoder": {"cell": cell, "hidden_size": sizes.hidden // 2, "dropout": sizes.dropout},
-            "bridge": "mean",
+            "bridge": bridge,
             "attention": {"score": {"name": "additive", "hidden_size": sizes.hidden}},
             "decoder": {
-                "style": {"name": "bahdanau", "fused": fused},
+                "style": style,
                 "cell": cell,
                 "hidden_size": sizes.hidden,
                 "dropout": 0.0,

@@ -41,8 +41,9 @@ def test_the_table_has_medians_of_rates_and_of_ratios(script: ModuleType) -> Non
 
 @pytest.mark.parametrize("wiring", ["bahdanau", "luong"])
 def test_both_sides_have_the_cell(script: ModuleType, wiring: str) -> None:
-    sizes = importlib.import_module("benchmarks.ways").Sizes(vocabulary=40, embedding=6, hidden=8)
-    model = script.make_model(sizes, "min_gru", wiring)
+    ways = importlib.import_module("benchmarks.ways")
+    sizes = ways.Sizes(vocabulary=40, embedding=6, hidden=8)
+    model = ways.model_of(sizes, "min_gru", script.WIRINGS[wiring])
     assert all(
         isinstance(cell, MinGRU) for cell in [*model.encoder.layers[0], *model.decoder.cells]
     )
