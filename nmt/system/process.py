@@ -22,6 +22,7 @@ _TURNS: Final = 10_000  # spins before sleeping; libgomp's default of 300,000 ou
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 _LARGE: Final = 2**30
 _LARGEST_FOR_SOME: Final = 2**25  # the limit of older versions
 
@@ -207,10 +208,13 @@ def keep_freed_memory() -> None:
 
     By default glibc returns freed tensors of several megabytes to the system. The next tensor of
     the same size is paged in and zeroed again. This takes about a quarter of an update on a CPU,
-    and more of a beam search. Does nothing with another C library.
+    and more of a beam search. Threads share one arena, because the memory of a second one is still
+    returned, and a tensor that one thread has freed is of no use to another. Does nothing with
+    another C library.
     """
     mallopt = _find_in_glibc("mallopt")
     if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
         if not mallopt(_M_MMAP_THRESHOLD, _LARGE):
             mallopt(_M_MMAP_THRESHOLD, _LARGEST_FOR_SOME)
         mallopt(_M_TRIM_THRESHOLD, _LARGE)
