@@ -95,7 +95,7 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
         source_embedding = target_embedding if options.tie == "all" else embed(source_size)
     encoder: Encoder = ENCODERS.create(config.encoder, size)
     value_size = config.encoder_size
-    decoder = _build_decoder(config, size, value_size)
+    decoder = _build_decoder(config, value_size)
     bridge = BRIDGES.create(
         config.bridge, value_size, decoder.state_size, config.decoder.num_layers
     )
@@ -105,22 +105,22 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
         encoder,
         bridge,
         decoder,
-        size,
+        config.output_size,
         output_dropout=config.decoder.output_dropout,
         tie_projection=options.tie != "none",
     )
 
 
-def _build_decoder(config: ModelConfig, size: int, value_size: int) -> Decoder:
-    """Build a decoder with input and output vectors of `size` and a memory of `value_size`."""
+def _build_decoder(config: ModelConfig, value_size: int) -> Decoder:
+    """Build a decoder that reads a memory of vectors of `value_size`."""
     options = config.decoder
     make_cell = CELLS.bind(options.cell)
     parts = DecoderParts(
         make_cell=lambda input_size: make_cell(input_size, options.hidden_size),
         attention=_build_attention(config.attention, options.hidden_size, value_size),
-        input_size=size,
+        input_size=config.embedding.size,
         value_size=value_size,
-        output_size=size,
+        output_size=config.output_size,
         layers=LayerOptions(
             options.num_layers, options.dropout, options.recurrent_dropout, options.residual
         ),

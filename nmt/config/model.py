@@ -75,6 +75,8 @@ class DecoderConfig(Options):
         recurrent_dropout: Dropout on the recurrent input of a cell, with the same mask at each step
             (Gal 2016).
         residual: Add the input of each layer above the first to its output (Wu 2016).
+        output_size: Size of the vectors that are projected to the vocabulary; null: that of the word
+            vectors, as tied weights require.
         output_dropout: Dropout on the input of the output projection.
     """
 
@@ -85,6 +87,7 @@ class DecoderConfig(Options):
     dropout: Probability = 0.2
     recurrent_dropout: Probability = 0.0
     residual: bool = False
+    output_size: Size | None = None
     output_dropout: Probability = 0.2
 
     def _check(self) -> None:
@@ -116,6 +119,11 @@ class ModelConfig(Options):
         return size
 
     @property
+    def output_size(self) -> int:
+        """Return the size of a decoder vector, which is projected to the vocabulary."""
+        return self.decoder.output_size or self.embedding.size
+
+    @property
     def has_dropout(self) -> bool:
         """Return whether any dropout makes two training passes over a batch differ."""
         embedding, encoder, decoder = self.embedding, self.encoder, self.decoder
@@ -140,10 +148,21 @@ class ModelConfig(Options):
         if conflict is not None:
             option, sentence = conflict
             refuse(f"encoder.{option}", sentence)
+        self._check_output_size()
         self._check_recurrent_dropout()
         self._check_style()
         self._check_heads()
         self._check_dot_product()
+
+    def _check_output_size(self) -> None:
+        """Refuse decoder vectors of another size than the word vectors that score them."""
+        size, embedding = self.decoder.output_size, self.embedding
+        if size is not None and size != embedding.size and embedding.tie != "none":
+            sentence = (
+                f"must be the embedding size {embedding.size} with tied weights; set "
+                "embedding.tie: none, or leave it out"
+            )
+            refuse("decoder.output_size", sentence)
 
     def _check_recurrent_dropout(self) -> None:
         """Refuse recurrent dropout for a cell whose gates do not read the state."""

@@ -87,6 +87,10 @@ class Model(nn.Module):
         if tie_projection:
             assert projection.weight.shape == target_embedding.table.weight.shape
             projection.weight = target_embedding.table.weight
+        else:
+            # As for word embeddings: Glorot's weights, where all words count as outputs, start so
+            # small that learning waits for them.
+            nn.init.normal_(projection.weight, std=output_size**-0.5)
         self.projection: nn.Linear | Int8Linear = projection
 
     @property

@@ -416,6 +416,21 @@ def test_residual_connections_need_two_layers() -> None:
         make(model={side: {"residual": True, "num_layers": 2}})
 
 
+@pytest.mark.parametrize("tie", ["target", "all"])
+def test_tied_weights_need_decoder_vectors_of_the_size_of_word_vectors(tie: str) -> None:
+    embedding = {"size": 6, "tie": tie}
+    assert problem(model={"embedding": embedding, "decoder": {"output_size": 7}}) == (
+        "model.decoder.output_size: must be the embedding size 6 with tied weights; set "
+        "embedding.tie: none, or leave it out"
+    )
+    assert (
+        make(model={"embedding": embedding, "decoder": {"output_size": 6}}).model.output_size == 6
+    )
+    untied = {"embedding": {"size": 6, "tie": "none"}}
+    assert make(model=untied).model.output_size == 6
+    assert make(model=untied | {"decoder": {"output_size": 7}}).model.output_size == 7
+
+
 GRIDS = {"grids": "a.npz", "target": "a.txt"}
 
 

@@ -389,6 +389,31 @@ def test_recurrent_dropout_is_the_same_for_all_words_of_a_sentence(wiring: str) 
     torch.testing.assert_close(torch.cat(steps, dim=1), together)
 
 
+def test_a_projection_of_its_own_starts_as_wide_as_word_vectors() -> None:
+    config = ModelConfig.model_validate(
+        {"embedding": {"tie": "none", "size": 64}, "decoder": {"output_size": 100}}
+    )
+    projection = build_model(config, 2000, 2000).projection
+    assert isinstance(projection, torch.nn.Linear)
+    assert projection.weight.shape == (2000, 100)
+    assert projection.weight.std().item() == pytest.approx(0.1, rel=0.02)
+
+
+@pytest.mark.parametrize("style", ["bahdanau", "conditional", "luong", "gnmt", "sutskever"])
+def test_decoder_vectors_may_have_a_size_of_their_own(style: str) -> None:
+    layers = 2 if style == "gnmt" else 1
+    config = ModelConfig.model_validate(
+        {
+            "embedding": {"tie": "none", "size": 6},
+            "attention": None if style == "sutskever" else {},
+            "decoder": {"style": style, "output_size": 10, "num_layers": layers},
+        }
+    )
+    model = build_model(config, 20, 20).eval()
+    assert model.decode(make_batch()).vectors.shape == (3, 4, 10)
+    assert model(make_batch()).logits.shape == (3, 4, 20)
+
+
 def test_tied_weights_are_one_parameter() -> None:
     model = make_model()
     assert model.projection.weight is model.target_embedding.table.weight
