@@ -75,8 +75,8 @@ class DecoderConfig(Options):
         recurrent_dropout: Dropout on the recurrent input of a cell, with the same mask at each step
             (Gal 2016).
         residual: Add the input of each layer above the first to its output (Wu 2016).
-        output_size: Size of the vectors that are projected to the vocabulary; null: that of the word
-            vectors, as tied weights require.
+        output_size: Size of the vectors that are projected to the vocabulary; null: the embedding
+            size, which tied weights require.
         output_dropout: Dropout on the input of the output projection.
     """
 
