@@ -1,45 +1,78 @@
 """Lines per second of `nmt translate`, compared with a textbook beam search.
 
     python scripts/benchmark_translation.py RUN INPUT REFERENCE [--rounds 5] [--threads 2]
-           [--ways float32 int8] [--shortlist] [--exported FILE ...]
+           [--ways float32 int8] [--shortlist] [--exported FILE ...] [--no-textbook]
+           [--pieces 15 [--ctranslate2 [FEED_FORWARD ...]]]
 
 The whole command is timed, from start to end, on the CPU: `nmt translate` with beam 5 and greedy,
-in each precision, and the textbook search below with the same weights. The textbook translates
-padded batches of 64 sentences in the order of the file, in float32. At each step it computes
-`log_softmax` and `topk` over the whole vocabulary for each hypothesis, until the last sentence of
-the batch is done.
+in each precision, and the textbook search of `benchmarks/textbook_search.py` with the same weights.
 
 Each round times every way once, so that other load on the machine affects all of them. Medians and
 their ratios are printed as a Markdown table, with the BLEU of each output. Compare only values of
 the same table. The run's model must be the textbook's: a one-layer GRU, Bahdanau's wiring, the
-additive score and softmax. Its length penalty must be the average.
+additive score and softmax. Its length penalty must be the average. Leave the textbook out for
+others.
+
+With --pieces N, every translation has exactly N pieces. All ways then do the same number of steps,
+even with random weights, and BLEU is left out. Exported files need `nmt export --set min_length=N
+--set max_length=N`. Each command is also timed on one line: the difference is the time without
+start-up.
+
+--ctranslate2 adds int8 Transformers of CTranslate2 with random weights, 3 + 3 layers of 256, 4
+heads and the given feed-forward sizes. Of three batch sizes, the one with the best median is shown.
+CTranslate2 makes N decoder steps, the others N + 1, as they score the end of the sentence.
 """
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-BATCH = 64
+from benchmarks.ctranslate2_model import (
+    TransformerSizes,
+    import_ctranslate2,
+    pieces_of,
+    save_model,
+)
+from benchmarks.translation_table import Measured, Way, bleu_table, fastest, pieces_table
+
+from nmt.export.exported_translator import ExportedTranslator
+from nmt.runs.run import RunDirectory
+from nmt.text.storage import load_tokenizer
+
+BATCHES = (256, 512, 1024)
+"""Source pieces of a batch of CTranslate2."""
+PROGRAMS = Path(__file__).parent / "benchmarks"
 
 
-@dataclass(frozen=True)
-class Way:
-    """One way to translate the file: the command line, without the output."""
+def main(words: list[str] | None = None) -> int:
+    """Time all ways and print the table."""
+    parser = make_parser()
+    arguments = parser.parse_args(words)
+    if arguments.pieces is not None and arguments.pieces < 1:
+        parser.error("--pieces: must be 1 or more")
+    if arguments.ctranslate2 is not None:
+        if arguments.pieces is None:
+            parser.error("--ctranslate2: needs --pieces, as its weights are random")
+        import_ctranslate2()
+    if arguments.pieces is not None:
+        for path in arguments.exported:
+            require_pieces(path, read_lines(arguments.input)[:20], arguments.pieces)
+    with tempfile.TemporaryDirectory() as folder:
+        ways = list_ways(arguments, Path(folder))
+        results = measure(ways, arguments, Path(folder))
+    make_table = pieces_table if arguments.pieces is not None else bleu_table
+    num_lines = len(read_lines(arguments.input))
+    reference = "the first" if arguments.no_textbook else "the textbook"
+    print("\n".join(make_table(fastest(ways, results), num_lines, reference)))
+    return 0
 
-    name: str
-    beam_size: int
-    command: list[str]
 
-
-def main() -> int:
-    """Time all ways and print the table; with --textbook, run only the textbook search."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -49,7 +82,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="times each (default 5)")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="default: 2")
     parser.add_argument(
-        "--ways", nargs="+", default=["float32"], metavar="P", help="precisions that are timed"
+        "--ways", nargs="*", default=["float32"], metavar="P", help="precisions that are timed"
     )
     parser.add_argument(
         "--shortlist", action="store_true", help="time each with a shortlist, too (`nmt lexicon`)"
@@ -58,195 +91,143 @@ def main() -> int:
         "--exported", nargs="+", default=[], metavar="FILE", help="of `nmt export`, timed as well"
     )
     parser.add_argument("--only", type=int, nargs="+", default=[5, 1], metavar="BEAM_SIZE")
-    parser.add_argument("--textbook", metavar="BEAM_SIZE", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.textbook is not None:
-        write_by_the_textbook(arguments.run, arguments.input, arguments.textbook)
-        return 0
-    ways = list_ways(arguments)
-    seconds, bleu = measure(ways, arguments)
-    print_table(ways, seconds, bleu, arguments)
-    return 0
+    parser.add_argument("--no-textbook", action="store_true", help="leave out the textbook")
+    parser.add_argument("--pieces", type=int, metavar="N", help="exact length of translations")
+    parser.add_argument(
+        "--ctranslate2",
+        type=int,
+        nargs="*",
+        metavar="FEED_FORWARD",
+        help="time Transformers of CTranslate2 (default: 1024, 7.6M parameters with 8,000 pieces)",
+    )
+    return parser
 
 
-def list_ways(arguments: argparse.Namespace) -> list[Way]:
-    """Return the ways to time; for each beam size the textbook comes first."""
+def list_ways(arguments: argparse.Namespace, folder: Path) -> list[Way]:
+    """Return the ways to time; for each beam size the textbook comes first.
+
+    Args:
+        arguments: of the command line.
+        folder: where the models of CTranslate2 are saved.
+    """
     ways = []
-    files = [arguments.run, arguments.input]
-    translate = ["-m", "nmt", "translate"]
+    translate = ["-m", "nmt", "translate", "--device", "cpu"]
+    pieces = [] if arguments.pieces is None else ["--pieces", str(arguments.pieces)]
+    limits = []
+    if arguments.pieces is not None:
+        for option in ("min_length", "max_length"):
+            limits += ["--set", f"{option}={arguments.pieces}"]
+    transformers = save_transformers(arguments, folder)
     for beam_size in arguments.only:
-        textbook = [__file__, *files, arguments.reference, "--textbook", str(beam_size)]
-        ways.append(Way("textbook, float32", beam_size, textbook))
+        if not arguments.no_textbook:
+            command = [str(PROGRAMS / "textbook_search.py"), "--beam-size", str(beam_size)]
+            ways.append(Way("textbook, float32", beam_size, [*command, *pieces, arguments.run]))
         search = ["--search", "greedy"] if beam_size == 1 else ["--beam-size", str(beam_size)]
         for precision in arguments.ways:
-            command = [*translate, *files, "--device", "cpu", *search]
-            command += ["--precision", precision]
-            ways.append(Way(f"nmt, {precision}", beam_size, command))
+            command = [*translate, *search, *limits, "--precision", precision]
+            ways.append(Way(f"nmt, {precision}", beam_size, [*command, arguments.run]))
             if arguments.shortlist:
-                with_list = [*command, "--shortlist"]
-                ways.append(Way(f"nmt, {precision}, shortlist", beam_size, with_list))
+                command = [*command, "--shortlist", arguments.run]
+                ways.append(Way(f"nmt, {precision}, shortlist", beam_size, command))
         for path in arguments.exported:
-            command = [*translate, path, arguments.input, *search]
-            ways.append(Way(f"nmt, {Path(path).name}", beam_size, command))
+            ways.append(Way(f"nmt, {Path(path).name}", beam_size, [*translate, *search, path]))
+        for name, model in transformers.items():
+            ways += transformer_ways(name, model, beam_size, arguments)
     return ways
 
 
-def measure(
-    ways: list[Way], arguments: argparse.Namespace
-) -> tuple[list[list[float]], list[float]]:
-    """Return the seconds of each round, and BLEU, for each way."""
-    from sacrebleu.metrics.bleu import BLEU
-
-    references = Path(arguments.reference).read_text(encoding="utf-8").splitlines()
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-    seconds: list[list[float]] = [[] for _ in ways]
-    bleu = [0.0] * len(ways)
-    with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "output"
-        for number in range(arguments.rounds):
-            for index, way in enumerate(ways):
-                with output.open("wb") as stream:
-                    started = time.perf_counter()
-                    subprocess.run(
-                        [sys.executable, *way.command], check=True, stdout=stream, env=environment
-                    )
-                    seconds[index].append(time.perf_counter() - started)
-                print(
-                    f"round {number + 1}: {way.name}, {way.beam_size}: {seconds[index][-1]:.2f} s",
-                    file=sys.stderr,
-                )
-                hypotheses = output.read_text(encoding="utf-8").splitlines()
-                bleu[index] = BLEU().corpus_score(hypotheses, [references]).score
-    return seconds, bleu
+def save_transformers(arguments: argparse.Namespace, folder: Path) -> dict[str, Path]:
+    """Save the models of CTranslate2, print their sizes, and return their names and folders."""
+    saved = {}
+    given = arguments.ctranslate2
+    for feed_forward in [1024] if given == [] else given or []:
+        sizes = TransformerSizes(feed_forward)
+        source, target = (pieces_of(load_tokenizer(path)) for path in tokenizers(arguments.run))
+        model = folder / f"transformer-{feed_forward}"
+        num_parameters = save_model(model, sizes, source, target)
+        print(f"CTranslate2: {sizes}, {num_parameters:,} parameters\n")
+        saved[f"CTranslate2, int8, {num_parameters / 1e6:.1f}M"] = model
+    return saved
 
 
-def print_table(
-    ways: list[Way],
-    seconds: list[list[float]],
-    bleu: list[float],
-    arguments: argparse.Namespace,
-) -> None:
-    """Return a row for each way, with the ratio of medians to the textbook of the same beam."""
-    num_lines = len(Path(arguments.input).read_text(encoding="utf-8").splitlines())
-    print("| beam | what | seconds, median (all) | lines/s | against the textbook | BLEU |")
-    print("|---|---|---|---|---|---|")
-    textbook = 0.0
-    for way, times, score in zip(ways, seconds, bleu, strict=True):
-        median = statistics.median(times)
-        textbook = median if way.name.startswith("textbook") else textbook
-        all_times = ", ".join(f"{value:.1f}" for value in sorted(times))
-        print(
-            f"| {way.beam_size} | {way.name} | {median:.2f} ({all_times}) "
-            f"| {num_lines / median:.0f} | {textbook / median:.2f} | {score:.2f} |"
+def transformer_ways(
+    name: str, model: Path, beam_size: int, arguments: argparse.Namespace
+) -> list[Way]:
+    """Return a way for each batch size."""
+    ways = []
+    for batch in BATCHES:
+        options = {"beam-size": beam_size, "pieces": arguments.pieces, "batch-tokens": batch}
+        command = [str(PROGRAMS / "ctranslate2_model.py")]
+        for option, value in {**options, "threads": arguments.threads}.items():
+            command += [f"--{option}", str(value)]
+        command += [str(model), *map(str, tokenizers(arguments.run))]
+        ways.append(Way(f"{name}, batches of {batch:,} pieces", beam_size, command, name))
+    return ways
+
+
+def tokenizers(run: str) -> tuple[Path, Path]:
+    """Return the folders of the tokenizers of source and target."""
+    folder = RunDirectory.open(run)
+    if folder.shared_tokenizer.is_dir():
+        return folder.shared_tokenizer, folder.shared_tokenizer
+    return folder.source_tokenizer, folder.target_tokenizer
+
+
+def require_pieces(path: str, lines: list[str], pieces: int) -> None:
+    """Exit with an error unless an exported file translates these lines to so many pieces."""
+    translator = ExportedTranslator.open(path, num_threads=1)
+    sources = [tokens for line in lines if (tokens := translator.source_reader.encode(line))]
+    found = {len(hypotheses[0].tokens) for hypotheses in translator.search(sources)}
+    if found - {pieces}:
+        sys.exit(
+            f"{path}: writes {min(found)} to {max(found)} pieces, not {pieces}; export it with "
+            f"--set min_length={pieces} --set max_length={pieces}"
         )
 
 
-def write_by_the_textbook(run: str, path: str, beam_size: int) -> None:
-    """Translate a file to stdout with the textbook search."""
-    import torch
+def measure(ways: list[Way], arguments: argparse.Namespace, folder: Path) -> list[Measured]:
+    """Return the results of each way.
 
-    from nmt import Translator
-
-    translator = Translator.from_run(run, device="cpu", precision="float32")
-    require_textbook(translator.runner.model)
-    reader, tokenizer = translator.source_reader, translator.target_tokenizer
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    with torch.inference_mode():
-        for start in range(0, len(lines), BATCH):
-            sources = [reader.encode(line) for line in lines[start : start + BATCH]]
-            for tokens in search(translator.runner.model, sources, beam_size):
-                print(tokenizer.decode(tokens))
-
-
-def require_textbook(model: Any) -> None:
-    """Exit with an error unless the model is the one that `textbook_step` computes."""
-    from nmt.nn.attention.alignments.alignment import SoftmaxAlignment
-    from nmt.nn.attention.attention import Attention
-    from nmt.nn.attention.scores.additive import AdditiveScore
-    from nmt.nn.decoders.bahdanau import BahdanauDecoder
-    from nmt.nn.recurrent.gru import GRU
-
-    decoder = model.decoder
-    attention = decoder.attention
-    parts = [(decoder, BahdanauDecoder), (attention, Attention), (decoder.layers[0], GRU)]
-    if all(type(part) is kind for part, kind in parts) and len(decoder.layers) == 1:
-        score, alignment = attention.score, attention.alignment
-        is_softmax = type(alignment) is SoftmaxAlignment and alignment.temperature == 1.0
-        if type(score) is AdditiveScore and score.gain is None and is_softmax:
-            return
-    sys.exit("the textbook has one layer of GRU, Bahdanau's wiring, additive score and softmax")
-
-
-def search(model: Any, sources: list[Any], beam_size: int) -> list[list[int]]:
-    """Return the best translation of each sentence of a batch, by its mean log-probability."""
-    import torch
-
-    from nmt.core.batch import make_source
-    from nmt.core.special_tokens import BOS, EOS, PAD
-
-    source, lengths = make_source(sources)
-    num = len(sources)
-    encoded = model.encode(source, lengths)
-    memory = repeat(encoded.states, beam_size)
-    keys = repeat(model.decoder.attention.score.key_projection(encoded.states), beam_size)
-    mask = repeat(encoded.mask, beam_size)
-    hidden = repeat(model.bridge(encoded)[:, 0], beam_size)
-    tokens = torch.full((num * beam_size, 1), BOS)
-    totals = torch.full((num, beam_size), -torch.inf)
-    totals[:, 0] = 0.0  # all hypotheses of a beam are equal at first
-    is_done = torch.zeros(num, beam_size, dtype=torch.bool)
-    sizes = torch.zeros(num, beam_size)
-    longest = 3 * int(lengths.max()) + 10
-    while not is_done.all() and tokens.shape[1] <= longest:
-        log_probabilities, hidden = textbook_step(model, tokens[:, -1], hidden, memory, keys, mask)
-        log_probabilities[:, :3] = -torch.inf  # PAD, UNK, BOS
-        log_probabilities = log_probabilities.view(num, beam_size, -1)
-        log_probabilities[is_done] = -torch.inf
-        log_probabilities[..., PAD][is_done] = 0.0  # finished hypotheses stay unchanged
-        summed = (totals.unsqueeze(2) + log_probabilities).flatten(1)
-        totals, best = summed.topk(beam_size, dim=1)
-        places, words = best // log_probabilities.shape[2], best % log_probabilities.shape[2]
-        rows = (torch.arange(num).unsqueeze(1) * beam_size + places).flatten()
-        tokens = torch.cat([tokens[rows], words.view(-1, 1)], dim=1)
-        hidden = hidden[rows]
-        was_done = is_done.gather(1, places)
-        sizes = sizes.gather(1, places) + (~was_done).float()
-        is_done = was_done | (words == EOS)
-    best = (totals / sizes).argmax(dim=1)
-    chosen = tokens.view(num, beam_size, -1)[torch.arange(num), best]
-    return [[token for token in row if token not in (PAD, BOS, EOS)] for row in chosen.tolist()]
-
-
-def textbook_step(
-    model: Any, words: Any, hidden: Any, memory: Any, keys: Any, mask: Any
-) -> tuple[Any, Any]:
-    """Return the log-probabilities of the next words and the next state.
-
-    A step runs attention, GRU and deep output.
+    Args:
+        ways: to time.
+        arguments: of the command line.
+        folder: for outputs.
     """
-    import torch
+    from sacrebleu.metrics.bleu import BLEU
 
-    decoder = model.decoder
-    score, cell = decoder.attention.score, decoder.layers[0]
-    embedded = model.target_embedding.table(words)
-    compared = torch.tanh(score.query_projection(hidden).unsqueeze(1) + keys)
-    scores = score.direction(compared).squeeze(2).masked_fill(~mask, -torch.inf)
-    context = torch.bmm(torch.softmax(scores, dim=1).unsqueeze(1), memory).squeeze(1)
-    of_input = torch.nn.functional.linear(embedded, cell.weight_input, cell.bias_input)
-    of_input = of_input + decoder.context_to_gates(context)
-    of_hidden = torch.nn.functional.linear(hidden, cell.weight_hidden, cell.bias_hidden)
-    reset_x, update_x, new_x = of_input.chunk(3, dim=1)
-    reset_h, update_h, new_h = of_hidden.chunk(3, dim=1)
-    reset, update = torch.sigmoid(reset_x + reset_h), torch.sigmoid(update_x + update_h)
-    hidden = (1 - update) * torch.tanh(new_x + reset * new_h) + update * hidden
-    output = decoder.state_to_output(hidden)
-    output = output + decoder.word_to_output(embedded) + decoder.context_to_output(context)
-    return torch.log_softmax(model.projection(torch.tanh(output)), dim=1), hidden
+    references, has_pieces = read_lines(arguments.reference), arguments.pieces is not None
+    first = next(line for line in read_lines(arguments.input) if line.strip())
+    one_line, output = folder / "one-line", folder / "output"
+    one_line.write_text(f"{first}\n", encoding="utf-8")
+    results = [Measured() for _ in ways]
+    for number in range(arguments.rounds):
+        for way, result in zip(ways, results, strict=True):
+            result.seconds.append(time_command(way, arguments.input, output, arguments.threads))
+            shown = f"{result.seconds[-1]:.2f} s"
+            if has_pieces:
+                seconds = time_command(way, str(one_line), folder / "ignored", arguments.threads)
+                result.startup.append(seconds)
+                shown += f", {seconds:.2f} s for one line"
+            else:
+                hypotheses = output.read_text(encoding="utf-8").splitlines()
+                result.bleu = BLEU().corpus_score(hypotheses, [references]).score
+            print(f"round {number + 1}: {way.name}, {way.beam_size}: {shown}", file=sys.stderr)
+    return results
 
 
-def repeat(tensor: Any, times: int) -> Any:
-    """Repeat every row `times` times, copies side by side."""
-    return tensor.repeat_interleave(times, dim=0)
+def time_command(way: Way, path: str, output: Path, threads: int) -> float:
+    """Return the seconds that a command takes to translate a file."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, *way.command, path]
+    with output.open("wb") as stream:
+        started = time.perf_counter()
+        subprocess.run(command, check=True, stdout=stream, env=environment)
+        return time.perf_counter() - started
+
+
+def read_lines(path: str) -> list[str]:
+    """Return the lines of a text file."""
+    return Path(path).read_text(encoding="utf-8").splitlines()
 
 
 if __name__ == "__main__":
