@@ -179,8 +179,9 @@ def require_pieces(path: str, lines: list[str], pieces: int) -> None:
     sources = [tokens for line in lines if (tokens := translator.source_reader.encode(line))]
     found = {len(hypotheses[0].tokens) for hypotheses in translator.search(sources)}
     if found - {pieces}:
+        lengths = ", ".join(map(str, sorted(found)))
         sys.exit(
-            f"{path}: writes {min(found)} to {max(found)} pieces, not {pieces}; export it with "
+            f"{path}: writes translations of {lengths} pieces, not {pieces}; export it with "
             f"--set min_length={pieces} --set max_length={pieces}"
         )
 

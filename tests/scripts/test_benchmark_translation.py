@@ -86,7 +86,7 @@ def test_an_exported_file_must_write_the_given_number_of_pieces(
     with pytest.raises(SystemExit) as ended:
         script.require_pieces("nmt.onnx", lines, short)
     assert ended.value.code == (
-        f"nmt.onnx: writes {short} to {long} pieces, not {short}; export it with "
+        f"nmt.onnx: writes translations of {short}, {long} pieces, not {short}; export it with "
         f"--set min_length={short} --set max_length={short}"
     )
 
