@@ -92,7 +92,7 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
     if kind.reads == "grids":
         source_embedding = kind.embedding(config.encoder.options)
     else:
-        source_embedding = target_embedding if options.tie == "all" else embed(source_size)
+        source_embedding = target_embedding if options.is_shared else embed(source_size)
     encoder: Encoder = ENCODERS.create(config.encoder, size)
     value_size = config.encoder_size
     decoder = _build_decoder(config, value_size)
@@ -107,7 +107,7 @@ def _assemble(config: ModelConfig, source_size: int, target_size: int) -> Model:
         decoder,
         config.output_size,
         output_dropout=config.decoder.output_dropout,
-        tie_projection=options.tie != "none",
+        tie_projection=options.ties_projection,
     )
 
 

@@ -43,7 +43,8 @@ class TokenizerConfig(PlugIn):
 
     Attributes:
         name: Name of the tokenizer.
-        shared: Use one vocabulary for both languages (required by `model.embedding.tie: all`).
+        shared: Use one vocabulary for both languages (required by `model.embedding.tie: all` and
+            `embeddings`).
         normalization: Unicode normalization before tokenization; nfkc also replaces … ½ ² and the
             like.
         lowercase: Lowercase all text before tokenization.
@@ -98,8 +99,13 @@ class Config(Options):
     decoding: DecodingConfig = Field(default_factory=DecodingConfig)
 
     def _check(self) -> None:
-        if self.model.embedding.tie == "all" and not self.tokenizer.shared:
-            sentence = "'all' needs a shared vocabulary; set tokenizer.shared: true, or tie: target"
+        embedding = self.model.embedding
+        if embedding.is_shared and not self.tokenizer.shared:
+            others = "target" if embedding.ties_projection else "none"
+            sentence = (
+                f"{embedding.tie!r} needs a shared vocabulary; set tokenizer.shared: true, or "
+                f"tie: {others}"
+            )
             refuse("model.embedding.tie", sentence)
         measured = self.training.validation.metrics or self.training.early_stopping
         if self.data.valid is None and measured:

@@ -1,9 +1,9 @@
 """Options of the network."""
 
 from math import gcd
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from nmt.config.messages import refuse
 from nmt.config.registry import (
@@ -26,13 +26,24 @@ class EmbeddingConfig(Options):
         size: Size E of the word vectors.
         dropout: Dropout on the embedded words.
         word_dropout: Probability of zeroing a whole word vector in training (Sennrich 2016).
-        tie: Tied weights: the output projection with the target embedding, or with both embeddings.
+        tie: Tied weights. target: the output projection with the target embedding; all: with both
+            embeddings; embeddings: the two embeddings with each other.
     """
 
     size: Size = 256
     dropout: Probability = 0.2
     word_dropout: Probability = 0.0
-    tie: Literal["none", "target", "all"] = "target"
+    tie: Literal["none", "target", "embeddings", "all"] = "target"
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether source and target have the same word vectors."""
+        return self.tie in ("embeddings", "all")
+
+    @property
+    def ties_projection(self) -> bool:
+        """Return whether the projection has the word vectors of the target for its weights."""
+        return self.tie in ("target", "all")
 
 
 class AttentionConfig(Options):
@@ -76,7 +87,7 @@ class DecoderConfig(Options):
             (Gal 2016).
         residual: Add the input of each layer above the first to its output (Wu 2016).
         output_size: Size of the vectors that are projected to the vocabulary; null: the embedding
-            size, which tied weights require.
+            size, which a tied projection requires.
         output_dropout: Dropout on the input of the output projection.
     """
 
@@ -89,6 +100,14 @@ class DecoderConfig(Options):
     residual: bool = False
     output_size: Size | None = None
     output_dropout: Probability = 0.2
+
+    @model_serializer(mode="wrap")
+    def _without_output_size(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a size that is not set, as in configurations of earlier versions."""
+        tree: dict[str, Any] = dump(self)
+        if self.output_size is None:
+            del tree["output_size"]
+        return tree
 
     def _check(self) -> None:
         if self.residual and self.num_layers == 1:
@@ -157,10 +176,10 @@ class ModelConfig(Options):
     def _check_output_size(self) -> None:
         """Refuse decoder vectors of another size than the word vectors that score them."""
         size, embedding = self.decoder.output_size, self.embedding
-        if size is not None and size != embedding.size and embedding.tie != "none":
+        if size is not None and size != embedding.size and embedding.ties_projection:
             sentence = (
-                f"must be the embedding size {embedding.size} with tied weights; set "
-                "embedding.tie: none, or leave it out"
+                f"must be the embedding size {embedding.size} with a tied projection; set "
+                "embedding.tie to none or embeddings, or leave it out"
             )
             refuse("decoder.output_size", sentence)
 

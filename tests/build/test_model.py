@@ -177,6 +177,24 @@ def test_options_that_are_not_valid_are_one_line() -> None:
         build_model({"attention": {"score": "dott"}}, 7, 9)
 
 
+@pytest.mark.parametrize(
+    ("tie", "one_embedding", "tied_projection"),
+    [
+        ("none", False, False),
+        ("target", False, True),
+        ("embeddings", True, False),
+        ("all", True, True),
+    ],
+)
+def test_weights_are_tied_as_the_option_says(
+    tie: str, one_embedding: bool, tied_projection: bool
+) -> None:
+    model = build_model({"embedding": {"tie": tie, "size": 6}}, 9, 9)
+    embedding = model.target_embedding
+    assert (model.source_embedding is embedding) == one_embedding
+    assert (model.projection.weight is embedding.table.weight) == tied_projection
+
+
 def test_tied_weights_get_memory_once() -> None:
     model = build_without_memory(ModelConfig(), 5, 7)
     allocate(model, torch.device("cpu"))

@@ -96,6 +96,16 @@ CASES: dict[str, tuple[list[str], list[tuple[str, str]]]] = {
             ),
         ],
     ),
+    "output": (
+        ["model.embedding.tie=embeddings", "model.decoder.output_size=512"],
+        [
+            ("    tie: target\n", "    tie: embeddings\n"),
+            (
+                "    residual: false\n    output_dropout: 0.2\n",
+                "    residual: false\n    output_size: 512\n    output_dropout: 0.2\n",
+            ),
+        ],
+    ),
     "losses": (
         [
             "training.label_smoothing=0",

@@ -207,12 +207,14 @@ def test_decoding() -> None:
     )
 
 
-def test_tying_all_needs_one_vocabulary() -> None:
-    tied = {"embedding": {"tie": "all"}}
+@pytest.mark.parametrize(("tie", "other"), [("all", "target"), ("embeddings", "none")])
+def test_one_embedding_for_both_sides_needs_one_vocabulary(tie: str, other: str) -> None:
+    tied = {"embedding": {"tie": tie}}
     make(model=tied)
+    make(model={"embedding": {"tie": other}}, tokenizer={"shared": False})
     assert problem(model=tied, tokenizer={"shared": False}) == (
-        "model.embedding.tie: 'all' needs a shared vocabulary; "
-        "set tokenizer.shared: true, or tie: target"
+        f"model.embedding.tie: {tie!r} needs a shared vocabulary; "
+        f"set tokenizer.shared: true, or tie: {other}"
     )
 
 
@@ -417,16 +419,20 @@ def test_residual_connections_need_two_layers() -> None:
 
 
 @pytest.mark.parametrize("tie", ["target", "all"])
-def test_tied_weights_need_decoder_vectors_of_the_size_of_word_vectors(tie: str) -> None:
+def test_a_tied_projection_needs_decoder_vectors_of_the_size_of_word_vectors(tie: str) -> None:
     embedding = {"size": 6, "tie": tie}
     assert problem(model={"embedding": embedding, "decoder": {"output_size": 7}}) == (
-        "model.decoder.output_size: must be the embedding size 6 with tied weights; set "
-        "embedding.tie: none, or leave it out"
+        "model.decoder.output_size: must be the embedding size 6 with a tied projection; "
+        "set embedding.tie to none or embeddings, or leave it out"
     )
     assert (
         make(model={"embedding": embedding, "decoder": {"output_size": 6}}).model.output_size == 6
     )
-    untied = {"embedding": {"size": 6, "tie": "none"}}
+
+
+@pytest.mark.parametrize("tie", ["none", "embeddings"])
+def test_decoder_vectors_may_have_any_size_with_a_projection_of_its_own(tie: str) -> None:
+    untied = {"embedding": {"size": 6, "tie": tie}}
     assert make(model=untied).model.output_size == 6
     assert make(model=untied | {"decoder": {"output_size": 7}}).model.output_size == 7
 
