@@ -1,5 +1,6 @@
 import logging
 import os
+import platform
 import subprocess
 import sys
 
@@ -75,6 +76,27 @@ def test_cache_limits_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatc
     limit_kernel_caches(FOR_SEARCH)
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "64"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+@pytest.mark.parametrize("num_bytes", [1000, 2**26], ids=["small", "large"])
+def test_memory_of_all_threads_lies_in_one_heap_that_is_kept(num_bytes: int) -> None:
+    program = (
+        "import ctypes, threading\n"
+        "from nmt.system.process import keep_freed_memory\n"
+        "keep_freed_memory()\n"
+        "malloc = ctypes.CDLL(None).malloc\n"
+        "malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]\n"
+        "found = []\n"
+        f"thread = threading.Thread(target=lambda: found.append(malloc({num_bytes})))\n"
+        "thread.start(); thread.join()\n"
+        "for line in open('/proc/self/maps'):\n"
+        "    start, end = (int(text, 16) for text in line.split()[0].split('-'))\n"
+        "    if start <= found[0] < end: print(line.split()[-1])\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[heap]\n"
 
 
 def test_log_lines_are_escaped_after_formatting() -> None:
