@@ -152,6 +152,18 @@ class WithoutNormal(TorchFunctionMode):
         return kwargs["tensor"] if func is nn.init.normal_ else func(*args, **kwargs)
 
 
+def cast_for_autocast(tensor: Tensor) -> Tensor:
+    """Return a float32 tensor in the dtype of autocast, if that is on; others unchanged.
+
+    Autocast casts a tensor again for each product, and keeps each copy for the backward pass. So a
+    tensor that every step multiplies is cast once.
+    """
+    kind = tensor.device.type
+    if tensor.dtype != torch.float32 or not torch.is_autocast_enabled(kind):
+        return tensor
+    return tensor.to(torch.get_autocast_dtype(kind))
+
+
 def matmul(left: Float[Tensor, "M K"], right: Float[Tensor, "K N"]) -> Float[Tensor, "M N"]:
     """Return ``left @ right``, without a gradient."""
     if not _is_for_onednn(left):

@@ -9,6 +9,7 @@ from nmt.nn.layers import (
     WordEmbedding,
     addmm,
     addmm_,
+    cast_for_autocast,
     matmul,
     weight_gradient,
 )
@@ -178,3 +179,11 @@ def test_parts_of_a_gradient_in_bfloat16_are_added_up_in_float32() -> None:
     for _ in range(300):  # bfloat16 ends at 256, to which 1 can no longer be added
         total.add(torch.ones(1, 2).bfloat16(), torch.ones(1, 3).bfloat16())
     assert total.total().tolist() == [[300.0] * 3] * 2
+
+
+def test_only_float32_is_cast_for_autocast() -> None:
+    single, double = torch.ones(2), torch.ones(2, dtype=torch.double)
+    assert cast_for_autocast(single) is single
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert cast_for_autocast(single).dtype == torch.bfloat16
+        assert cast_for_autocast(double) is double

@@ -15,6 +15,7 @@ from nmt.nn.attention.alignments.alignment import Alignment, SampledAlignment
 from nmt.nn.attention.scores.score import Score
 from nmt.nn.fused.attention import AttentionInputs
 from nmt.nn.fused.fast_path import FastPath
+from nmt.nn.layers import cast_for_autocast
 from nmt.nn.shapes import Hidden, Inputs, Mask, Queries, Values
 
 
@@ -175,7 +176,9 @@ class Attention(BaseAttention):
             summary: not read.
             keys: compared with the queries; None: the values.
         """
-        return Memory(self.score.keys(values if keys is None else keys), values, mask)
+        values = cast_for_autocast(values)
+        keys = values if keys is None else cast_for_autocast(keys)
+        return Memory(self.score.keys(keys), values, mask)
 
     def start(self, memory: AnyMemory) -> AttentionState:
         """Return the state before the first step."""

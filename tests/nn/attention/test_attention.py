@@ -177,6 +177,44 @@ def test_scores_give_no_nan(name: str, size: float, length: int, reduced: bool) 
         assert inputs.grad is None or inputs.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("separate", [False, True], ids=["values", "keys"])
+@pytest.mark.parametrize("name", ["dot", "scaled_dot", "general", "cosine", "additive", "location"])
+def test_steps_share_one_copy_of_the_memory_under_autocast(name: str, separate: bool) -> None:
+    """With a copy for each step, long sentences took several times the memory of float32."""
+    size = 8  # unlike the 4 units of an additive score
+    query_size = size if SCORES[name].needs_equal_sizes else QUERY
+    attention = Attention(SCORES[name](query_size, size), ALIGNMENTS["softmax"](query_size))
+    # Products of something, as states are: autocast keeps its casts of leaves.
+    values, keys = (2.0 * torch.randn(2, 3, size, requires_grad=True) for _ in range(2))
+
+    def count_copies(num_steps: int) -> int:
+        saved: list[Tensor] = []
+
+        def save(tensor: Tensor) -> Tensor:
+            saved.append(tensor)
+            return tensor
+
+        with (
+            torch.autocast("cpu", dtype=torch.bfloat16),
+            torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor),
+        ):
+            memory = attention.prepare(values, MASK, keys=keys if separate else None)
+            for _ in range(num_steps):
+                attention(torch.randn(2, 1, query_size), memory)
+        large = {tensor.data_ptr() for tensor in saved if tensor.numel() == values.numel()}
+        return len(large)
+
+    assert 1 <= count_copies(1) == count_copies(6)
+
+
+def test_float64_stays_float64_under_autocast() -> None:
+    attention = make_attention("general", "softmax", 1)
+    values = torch.randn(2, 3, VALUE, dtype=torch.double)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        memory = attention.prepare(values, MASK)
+    assert isinstance(memory, Memory) and memory.values is values
+
+
 def test_keys_may_be_others_than_the_values() -> None:
     """The key-value view: what is compared and what is read, each with a size of its own."""
     attention = Attention(DotScore(2, 2), ALIGNMENTS["softmax"](2))
