@@ -102,29 +102,52 @@ def make_model(sizes: Sizes, *, fused: bool = True) -> Model:
 
 
 def model_of(sizes: Sizes, cell: Any, style: Any, *, bridge: str = "final") -> Model:
-    """Return a model of these sizes and parts, with the same weights each time.
+    """Return a model of sizes and parts (see `config_of`), with the same weights each time."""
+    return build(config_of(sizes, cell, style, bridge=bridge), sizes)
+
+
+def config_of(
+    sizes: Sizes,
+    cell: Any,
+    style: Any,
+    *,
+    bridge: str = "final",
+    score: str | None = "additive",
+    num_layers: int = 1,
+) -> ModelConfig:
+    """Return the configuration of a model.
 
     Args:
         sizes: of the model.
         cell: of both sides, a name or a name with options, as in a configuration.
         style: of the decoder, likewise.
         bridge: name of the bridge.
+        score: name of the attention score; None: no attention.
+        num_layers: of the decoder.
+
+    Raises:
+        ValidationError: the parts cannot be combined.
     """
-    config = ModelConfig.model_validate(
+    return ModelConfig.model_validate(
         {
             "embedding": {"size": sizes.embedding, "dropout": sizes.dropout, "tie": "all"},
             "encoder": {"cell": cell, "hidden_size": sizes.hidden // 2, "dropout": sizes.dropout},
             "bridge": bridge,
-            "attention": {"score": {"name": "additive", "hidden_size": sizes.hidden}},
+            "attention": None if score is None else {"score": score},
             "decoder": {
                 "style": style,
                 "cell": cell,
                 "hidden_size": sizes.hidden,
+                "num_layers": num_layers,
                 "dropout": 0.0,
                 "output_dropout": sizes.dropout,
             },
         }
     )
+
+
+def build(config: ModelConfig, sizes: Sizes) -> Model:
+    """Return the model of a configuration, with the same weights each time."""
     torch.manual_seed(1)
     return build_model(config, sizes.vocabulary, sizes.vocabulary)
 
