@@ -49,7 +49,12 @@ _PLAIN = {
     NoneType: "null",
 }
 # Options that a configuration leaves out unless they are set, with their defaults.
-_LEFT_OUT: dict[str, Any] = {"losses": [], "source_language": None, "target_language": None}
+_LEFT_OUT: dict[str, Any] = {
+    "losses": [],
+    "source_language": None,
+    "target_language": None,
+    "output_size": None,
+}
 
 
 def reference() -> str:

@@ -25,7 +25,8 @@ def test_a_config_loads_and_builds(path: Path) -> None:
     # What a base leaves open is said by the files that extend it.
     corpus = "{source: a, target: b}"
     open_ends = [f"data={{train: {corpus}, valid: {corpus}}}"]
-    config = load_config(path, open_ends if path.name == "base.yaml" else [])
+    is_base = path.name in ("base.yaml", "narrow.yaml")
+    config = load_config(path, open_ends if is_base else [])
     model = build_model(config.model, source_size=50, target_size=50)
     tokenizer = CharacterTrainer(Normalizer()).train(lambda: iter(["a b c"]))
     build_search(config.decoding, tokenizer)

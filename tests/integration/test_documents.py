@@ -38,7 +38,7 @@ def kind_of(command: str) -> str:
         r"nmt serve .*": "serve",  # tests/integration/test_serve.py
         r"(echo '[^']*' \| )?nmt .*": "nmt",
         r"(OMP_NUM_THREADS=\d+ )?torchrun .*-m nmt .*": "torchrun",
-        r"python scripts/\w+\.py.*": "script",
+        r"(\w+=\w+ )*python scripts/\w+\.py.*": "script",
         r"make \w+": "make",
         r"pip install .*": "pip",
         r"python docs/exercises/check\.py \w+": "exercise",  # tests/integration/test_exercises.py
@@ -114,7 +114,7 @@ def test_scripts_accept_their_arguments(
     command: str, load_script: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With these arguments; another test runs each script with small sizes."""
-    _, path, *arguments = shlex.split(re.sub(r" [<|>] .*", "", command))
+    _, path, *arguments = shlex.split(re.sub(r"^(\w+=\w+ )+| [<|>] .*", "", command))
     name = Path(path).stem
     trained = (ROOT / "tests/integration/test_translation_benchmarks.py").read_text()
     assert (ROOT / f"tests/scripts/test_{name}.py").exists() or f'"{name}.py"' in trained
