@@ -48,13 +48,6 @@ _PLAIN = {
     str: "text",
     NoneType: "null",
 }
-# Options that a configuration leaves out unless they are set, with their defaults.
-_LEFT_OUT: dict[str, Any] = {
-    "losses": [],
-    "source_language": None,
-    "target_language": None,
-    "output_size": None,
-}
 
 
 def reference() -> str:
@@ -91,8 +84,9 @@ def _options(model: type[BaseModel], values: dict[str, Any], width: int) -> Iter
     helps = option_helps(model)
     for key, field in model.model_fields.items():
         name = field.alias or key
-        if name in values or name in _LEFT_OUT:  # a corpus format may have no name
-            value = values.get(name, _LEFT_OUT.get(name))
+        # Options that are left out unless they are set; a corpus format may have no name.
+        if name in values or field.exclude_if is not None:
+            value = values.get(name, field.default)
             lines = _option(name, value, field, helps.get(key, ""), width)
             yield "\n".join(lines)
 

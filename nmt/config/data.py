@@ -7,14 +7,13 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
 
 from nmt.config.messages import refuse
 from nmt.config.registry import CORPORA, Options, PlugIn
-from nmt.config.values import NumProcesses, PathText, Positive, PositiveStrength
+from nmt.config.values import NumProcesses, PathText, Positive, PositiveStrength, is_unset
 from nmt.core.languages import language_of_file, normalize_tag
 from nmt.word_alignment.units import AlignmentUnits
 
@@ -132,15 +131,8 @@ class DataConfig(Options):
     cache: PathText | None = None
     encoding_processes: NumProcesses | None = None
     num_processes: NumProcesses = 0
-    source_language: Language | None = None
-    target_language: Language | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_languages(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out languages that are not set, as in configurations of earlier versions."""
-        tree: dict[str, Any] = dump(self)
-        unset = {key for key in ("source_language", "target_language") if tree.get(key) is None}
-        return {key: value for key, value in tree.items() if key not in unset}
+    source_language: Language | None = Field(default=None, exclude_if=is_unset)
+    target_language: Language | None = Field(default=None, exclude_if=is_unset)
 
     def languages(self) -> tuple[str | None, str | None]:
         """Return the tags of source and target; None: neither an option nor a suffix names it."""

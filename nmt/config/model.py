@@ -1,9 +1,9 @@
 """Options of the network."""
 
 from math import gcd
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from nmt.config.messages import refuse
 from nmt.config.registry import (
@@ -16,7 +16,7 @@ from nmt.config.registry import (
     Options,
     PlugIn,
 )
-from nmt.config.values import NumLayers, Probability, Size
+from nmt.config.values import NumLayers, Probability, Size, is_unset
 
 
 class EmbeddingConfig(Options):
@@ -98,16 +98,8 @@ class DecoderConfig(Options):
     dropout: Probability = 0.2
     recurrent_dropout: Probability = 0.0
     residual: bool = False
-    output_size: Size | None = None
+    output_size: Size | None = Field(default=None, exclude_if=is_unset)
     output_dropout: Probability = 0.2
-
-    @model_serializer(mode="wrap")
-    def _without_output_size(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a size that is not set, as in configurations of earlier versions."""
-        tree: dict[str, Any] = dump(self)
-        if self.output_size is None:
-            del tree["output_size"]
-        return tree
 
     def _check(self) -> None:
         if self.residual and self.num_layers == 1:

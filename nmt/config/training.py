@@ -5,17 +5,15 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
-    model_serializer,
 )
 
 from nmt.config.losses import GuidedAttentionConfig, ReinforceConfig, ScheduledSamplingConfig
 from nmt.config.messages import explain, refuse, show
 from nmt.config.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES, Options, PlugIn
-from nmt.config.values import NumCandidates, Positive, Probability, Strength, Text
+from nmt.config.values import NumCandidates, Positive, Probability, Strength, Text, is_unset
 from nmt.core.errors import ConfigError
 
 # Options of `training` that are loss terms with a key of their own, in the order of their sum.
@@ -241,7 +239,7 @@ class TrainingConfig(Options):
     coverage_loss: Strength = 0.0
     guided_attention: GuidedAttentionConfig | None = None
     reinforce: ReinforceConfig = Field(default_factory=ReinforceConfig)
-    losses: list[Annotated[PlugIn, LOSSES]] = Field(default=[])
+    losses: list[Annotated[PlugIn, LOSSES]] = Field(default=[], exclude_if=is_unset)
     ema_decay: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     max_epochs: Positive | None = 50
     max_updates: Positive | None = None
@@ -261,12 +259,6 @@ class TrainingConfig(Options):
             return read(given)
         except ValidationError:
             refuse("", f"must be a whole number of at least 1, 'auto' or null, not {show(given)}")
-
-    @model_serializer(mode="wrap")
-    def _without_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `losses` if there are none, as in configurations of earlier versions."""
-        tree: dict[str, Any] = dump(self)
-        return {key: value for key, value in tree.items() if key != "losses" or value}
 
     def loss_terms(self) -> dict[str, PlugIn]:
         """Return the loss terms in use, by the key that sets them."""

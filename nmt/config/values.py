@@ -1,6 +1,6 @@
 """Types of single values: numbers with bounds, texts and paths."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -20,3 +20,11 @@ PositiveStrength = Annotated[float, Field(gt=0.0, le=1_000.0)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(refuse_nul)]
 # Path of a file or folder; `~` is expanded, and variables are refused.
 PathText = Annotated[Text, AfterValidator(expand_home)]
+
+
+def is_unset(value: Any) -> bool:
+    """Return whether an option is null or empty, for `exclude_if` of options that came later.
+
+    Configurations of earlier versions are then dumped as they were.
+    """
+    return not value
